@@ -1,0 +1,133 @@
+package incident
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// What an incident may carry at most. An event is written by whoever shaped
+// the command line it tells of, so its size is not the sender's alone to choose.
+const (
+	maxText    = 4096 // bytes of one value, the mark of a cut included
+	maxKey     = 256  // bytes of the key of a label or field
+	maxEntries = 256  // labels, fields, tags or actions
+	cutMark    = "…[cut]"
+)
+
+// Values that senders write for "there is none".
+const (
+	notAvailable  = "<NA>"
+	hostContainer = "host" // Falco's container ID for the host itself
+)
+
+// present is s, or "" when s says that there is no value.
+func present(s string) string {
+	if strings.TrimSpace(s) == "" || s == notAvailable {
+		return ""
+	}
+	return s
+}
+
+// bounded cuts s to maxText bytes, at a character, and marks the cut.
+func bounded(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	end := maxText - len(cutMark)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + cutMark
+}
+
+// boundedMap keeps the first maxEntries of m by key, and no key over maxKey.
+// Adapters read what they map before they bound it: many labels are the
+// workload's own, and must not crowd out the host's name.
+func boundedMap(m map[string]string) map[string]string {
+	kept := make(map[string]string, min(len(m), maxEntries))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if len(k) <= maxKey && len(kept) < maxEntries {
+			kept[k] = m[k]
+		}
+	}
+	return kept
+}
+
+// parseMAC normalises a MAC address, and reports whether it is one.
+func parseMAC(s string) (string, bool) {
+	digits := strings.ToLower(strings.NewReplacer(":", "", "-", "", ".", "").Replace(strings.TrimSpace(s)))
+	if len(digits) != 12 || strings.Trim(digits, "0123456789abcdef") != "" {
+		return "", false
+	}
+	pairs := make([]string, 0, 6)
+	for i := 0; i < len(digits); i += 2 {
+		pairs = append(pairs, digits[i:i+2])
+	}
+	return strings.Join(pairs, ":"), true
+}
+
+// NormaliseMAC writes a MAC address in lower case with colons. What is no MAC
+// address comes back as it is: an adapter does not judge, and Sysdig's lookup
+// by MAC simply will not find it.
+func NormaliseMAC(s string) string {
+	if mac, ok := parseMAC(s); ok {
+		return mac
+	}
+	return s
+}
+
+// shortContainerID is the 12-digit form that Sysdig uses of a full,
+// 64-digit container ID; "host" is absence.
+func shortContainerID(s string) string {
+	if s == hostContainer {
+		return ""
+	}
+	if len(s) == 64 && strings.Trim(strings.ToLower(s), "0123456789abcdef") == "" {
+		return s[:12]
+	}
+	return s
+}
+
+// unixTime reads a Unix timestamp in seconds, milliseconds, microseconds or
+// nanoseconds, told apart by magnitude: each bound is beyond the year 5000 in
+// its own unit and before 1974 in the next. Zero and negative are absence.
+func unixTime(n int64) time.Time {
+	switch {
+	case n <= 0:
+		return time.Time{}
+	case n < 1e11:
+		return time.Unix(n, 0).UTC()
+	case n < 1e14:
+		return time.UnixMilli(n).UTC()
+	case n < 1e17:
+		return time.UnixMicro(n).UTC()
+	default:
+		return time.Unix(0, n).UTC()
+	}
+}
+
+// occurredAt is when o says it happened: its numeric timestamp, whatever the
+// unit, or else its textual one.
+func occurredAt(o object) time.Time {
+	if n, ok := o.integer("timestamp"); ok && n > 0 {
+		return unixTime(n)
+	}
+	t, err := time.Parse(time.RFC3339Nano, o.text("timestampRFC3339Nano"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// severityOf reads a severity; one that is absent or out of range is the
+// mildest, for a route must not contain anything on a guess.
+func severityOf(o object) (Severity, bool) {
+	n, ok := o.integer("severity")
+	if !ok || !(n >= int64(WorstSeverity) && n <= int64(MildestSeverity)) {
+		return MildestSeverity, false
+	}
+	return Severity(n), true
+}

@@ -1,0 +1,182 @@
+package incident
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxDepth bounds the nesting of a payload. Sysdig's own payloads nest six
+// levels; what nests deeper than this was made to exhaust somebody's stack.
+const maxDepth = 64
+
+// Event is what one element of a payload turned out to be: an incident, a
+// known message that is no incident, or something nobody recognised.
+type Event struct {
+	// Adapter is the name of the adapter that recognised the element; "" when
+	// none did, and then the element belongs in quarantine.
+	Adapter string
+	// Incident is set when Adapter is and Ignored is not.
+	Incident Incident
+	// Ignored is why a recognised element is no incident, for example that it
+	// is a platform audit event.
+	Ignored string
+	// Raw is the element as it was sent.
+	Raw json.RawMessage
+}
+
+// MalformedError says where a payload stops being JSON that Parse can take.
+type MalformedError struct {
+	// Offset is the offending byte, counted from 0; the payload's length when
+	// it ends too early.
+	Offset int64
+	Reason string
+}
+
+// Error is the offset and the reason.
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("malformed payload at byte %d: %s", e.Offset, e.Reason)
+}
+
+// Parse turns the body of a webhook request into events. The body is a JSON
+// array of objects, one object, or several objects after one another (NDJSON);
+// its kind is recognised from its shape. An empty array holds no events. Any
+// error is a *[MalformedError], and then there are no events: a sender that is
+// told so sends the whole body again, and nothing is lost or counted twice.
+func Parse(body []byte) ([]Event, error) {
+	elements, err := split(body)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]Event, 0, len(elements))
+	for _, raw := range elements {
+		o, err := decodeObject(raw)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, adapt(o, raw)...)
+	}
+	return events, nil
+}
+
+// utf8BOM is a byte order mark, which some senders put before the text.
+const utf8BOM = "\xef\xbb\xbf"
+
+// split takes a body apart into its objects.
+func split(body []byte) ([]json.RawMessage, error) {
+	if bytes.HasPrefix(body, []byte(utf8BOM)) {
+		// Blanks keep the offsets those of the body as it was sent.
+		body = append([]byte("   "), body[len(utf8BOM):]...)
+	}
+	if err := checkDepth(body); err != nil {
+		return nil, err
+	}
+	start := bytes.TrimLeft(body, " \t\r\n")
+	if len(start) == 0 {
+		return nil, &MalformedError{Offset: int64(len(body)), Reason: "the body is empty; want a JSON object, an array of objects or NDJSON"}
+	}
+	if start[0] == '[' {
+		return splitArray(body)
+	}
+	return splitSequence(body)
+}
+
+func splitArray(body []byte) ([]json.RawMessage, error) {
+	// Unmarshal checks the whole body first and knows its offsets; the decoder
+	// below then only takes apart what is known to be valid.
+	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
+		return nil, malformed(err, body)
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if _, err := dec.Token(); err != nil {
+		return nil, malformed(err, body)
+	}
+	var elements []json.RawMessage
+	for dec.More() {
+		raw, err := next(dec, body)
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, raw)
+	}
+	return elements, nil
+}
+
+func splitSequence(body []byte) ([]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	var elements []json.RawMessage
+	for {
+		raw, err := next(dec, body)
+		if errors.Is(err, io.EOF) {
+			return elements, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, raw)
+	}
+}
+
+// next reads one element, which must be an object, or returns io.EOF.
+func next(dec *json.Decoder, body []byte) (json.RawMessage, error) {
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	} else if err != nil {
+		return nil, malformed(err, body)
+	}
+	if raw[0] != '{' {
+		return nil, &MalformedError{Offset: dec.InputOffset() - int64(len(raw)), Reason: "want an object, found " + kind(raw)}
+	}
+	return raw, nil
+}
+
+// malformed words an error that encoding/json met while reading body.
+func malformed(err error, body []byte) error {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) || syntax.Offset >= int64(len(body)) && syntax.Error() == "unexpected end of JSON input" {
+		return &MalformedError{Offset: int64(len(body)), Reason: "the body ends in the middle of a value"}
+	}
+	// Offset counts the bytes read, the offending one included.
+	return &MalformedError{Offset: syntax.Offset - 1, Reason: syntax.Error()}
+}
+
+// checkDepth refuses a body that nests deeper than maxDepth, before anything
+// recursive reads it.
+func checkDepth(body []byte) error {
+	depth, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return &MalformedError{Offset: int64(i), Reason: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// kind names the kind of a JSON value that is not an object.
+func kind(raw json.RawMessage) string {
+	switch raw[0] {
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
+	}
+}

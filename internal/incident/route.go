@@ -1,0 +1,83 @@
+package incident
+
+import (
+	"fmt"
+	"time"
+)
+
+// Route sends the incidents that match its condition to a playbook, and says
+// how that playbook behaves. The first matching route wins. A route travels
+// with the incident it opened: a change of the configuration applies to
+// incidents opened after it.
+type Route struct {
+	Name string `yaml:"name" json:"name"`
+	// When is a CEL condition over `incident`, in the JSON names of [Incident].
+	When string `yaml:"when" json:"when"`
+	// Playbook is "capture" or "crypto-miner".
+	Playbook string `yaml:"playbook" json:"playbook"`
+	// CorrelateBy names the fields whose values tell incidents apart; events
+	// with the same values join the open incident. Default: host.name and
+	// container.id.
+	CorrelateBy []string `yaml:"correlate_by" json:"correlate_by,omitempty"`
+	// MaxSeverity is crypto-miner's severity check: it acts only when
+	// severity <= MaxSeverity. Default: 7, always.
+	MaxSeverity *Severity `yaml:"max_severity" json:"max_severity,omitempty"`
+	// Approval is asked before the playbook acts. Default: DefaultApproval.
+	Approval Approval `yaml:"approval" json:"approval"`
+	// SaveApproval is asked before a capture is saved; mode none skips it.
+	// Default: the same as Approval.
+	SaveApproval Approval `yaml:"save_approval" json:"save_approval"`
+	// CaptureFirst takes and saves a system capture before containment.
+	CaptureFirst bool           `yaml:"capture_first" json:"capture_first,omitzero"`
+	Capture      CaptureOptions `yaml:"capture" json:"capture"`
+	// CoolDown is how long crypto-miner watches for the same detection after it
+	// contained the threat. Default: 30s; "0s" closes at once.
+	CoolDown *Duration `yaml:"cool_down" json:"cool_down,omitempty"`
+}
+
+// Mode is how many analysts must approve.
+type Mode string
+
+// The approval modes.
+const (
+	ModeNone Mode = "none" // act without asking
+	ModeOne  Mode = "one"  // one analyst
+)
+
+// Approval is how a decision is asked for. Expiry denies.
+type Approval struct {
+	Mode Mode `yaml:"mode" json:"mode"`
+	// RemindEvery is the time between reminders while nobody has answered.
+	RemindEvery Duration `yaml:"remind_every" json:"remind_every,omitzero"`
+	// EscalateAfter is when the request is escalated, once.
+	EscalateAfter Duration `yaml:"escalate_after" json:"escalate_after,omitzero"`
+	// ExpireAfter is when an unanswered request is denied.
+	ExpireAfter Duration `yaml:"expire_after" json:"expire_after,omitzero"`
+}
+
+// CaptureOptions shape a system capture.
+type CaptureOptions struct {
+	// Duration of the capture, whole seconds, 1s to 300s. Default: 15s.
+	Duration Duration `yaml:"duration" json:"duration,omitzero"`
+	// Filter in Falco's condition syntax; empty records everything.
+	Filter string `yaml:"filter" json:"filter,omitzero"`
+}
+
+// Duration is a time.Duration that reads and writes "15m" in YAML and JSON.
+type Duration time.Duration
+
+// UnmarshalText parses Go's duration syntax.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("duration %q: want a number and a unit, like 30s, 15m or 24h", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText writes Go's duration syntax.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// String is the duration in Go's syntax.
+func (d Duration) String() string { return time.Duration(d).String() }

@@ -1,0 +1,166 @@
+package signals
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.temporal.io/sdk/converter"
+)
+
+// maxSignal bounds what a person may send in one signal, in bytes. What the
+// starter sends is bounded by the server instead.
+const maxSignal = 16 << 10
+
+// maxName bounds an analyst's name, in bytes.
+const maxName = 128
+
+// Scalar is a JSON string or number, kept as text: an analyst who amends
+// process.pid may type 4711 or "4711".
+type Scalar string
+
+// UnmarshalJSON accepts a string or a number.
+func (s *Scalar) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+		*s = Scalar(strings.TrimSpace(text))
+		return nil
+	}
+	var number json.Number
+	if err := json.Unmarshal(data, &number); err != nil || number == "" {
+		return fmt.Errorf("value %s: want a string or a number", clip(string(data)))
+	}
+	*s = Scalar(number)
+	return nil
+}
+
+// DecodeDecision reads the payload of Approve and Reject.
+func DecodeDecision(raw converter.RawValue) (Decision, error) {
+	var d Decision
+	if err := decode(raw, &d, `{"analyst":"ann","reason":"confirmed"}`); err != nil {
+		return Decision{}, err
+	}
+	d.Analyst, d.Reason, d.Request = strings.TrimSpace(d.Analyst), strings.TrimSpace(d.Reason), strings.TrimSpace(d.Request)
+	return d, checkAnalyst(d.Analyst)
+}
+
+// DecodeNote reads the payload of Note.
+func DecodeNote(raw converter.RawValue) (NoteText, error) {
+	var n NoteText
+	if err := decode(raw, &n, `{"analyst":"ann","text":"seen before"}`); err != nil {
+		return NoteText{}, err
+	}
+	n.Analyst, n.Text = strings.TrimSpace(n.Analyst), strings.TrimSpace(n.Text)
+	if n.Text == "" {
+		return NoteText{}, errors.New(`field "text" is missing or empty: want the note`)
+	}
+	return n, checkAnalyst(n.Analyst)
+}
+
+// DecodeAmendment reads the payload of Amend.
+func DecodeAmendment(raw converter.RawValue) (Amendment, error) {
+	var a Amendment
+	if err := decode(raw, &a, `{"analyst":"ann","fields":{"host.id":"0a1b…"}}`); err != nil {
+		return Amendment{}, err
+	}
+	a.Analyst = strings.TrimSpace(a.Analyst)
+	if len(a.Fields) == 0 {
+		return Amendment{}, errors.New(`field "fields" is missing or empty: want the fields to set, like {"host.id":"0a1b…"}`)
+	}
+	return a, checkAnalyst(a.Analyst)
+}
+
+// DecodeEvents reads the payload of Events. Unknown fields are let through, so
+// that a newer starter can talk to an older worker.
+func DecodeEvents(raw converter.RawValue) (EventBatch, error) {
+	var b EventBatch
+	data, err := object(raw)
+	if err != nil {
+		return EventBatch{}, err
+	}
+	if err := json.Unmarshal(data, &b); err != nil {
+		return EventBatch{}, fmt.Errorf("decode events: %w", err)
+	}
+	if len(b.Events) == 0 && b.Duplicates <= 0 {
+		return EventBatch{}, errors.New(`field "events" is missing or empty: want at least one event`)
+	}
+	for i := range b.Events {
+		if b.Events[i].ID == "" {
+			return EventBatch{}, fmt.Errorf(`events[%d]: field "id" is missing: want the event's ID`, i)
+		}
+	}
+	return b, nil
+}
+
+func checkAnalyst(name string) error {
+	switch {
+	case name == "":
+		return errors.New(`field "analyst" is missing or empty: want the name of who decides`)
+	case len(name) > maxName:
+		return fmt.Errorf(`field "analyst" has %d bytes: want at most %d`, len(name), maxName)
+	default:
+		return nil
+	}
+}
+
+// decode is strict about what a person typed: a misspelt field must not be
+// read as an empty one.
+func decode(raw converter.RawValue, into any, example string) error {
+	data, err := object(raw)
+	if err != nil {
+		return fmt.Errorf("%w: want %s", err, example)
+	}
+	if len(data) > maxSignal {
+		return fmt.Errorf("%d bytes of data: want at most %d", len(data), maxSignal)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) && wrong.Field != "" {
+			return fmt.Errorf("field %q is a %s: want %s", wrong.Field, wrong.Value, example)
+		}
+		return fmt.Errorf("%s: want %s", strings.TrimPrefix(err.Error(), "json: "), example)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("more data after the object: want just %s", example)
+	}
+	return nil
+}
+
+// object returns the payload's bytes if they hold a JSON object.
+func object(raw converter.RawValue) ([]byte, error) {
+	data := bytes.TrimSpace(raw.Payload().GetData())
+	if len(data) == 0 {
+		return nil, errors.New("no data")
+	}
+	switch c := data[0]; {
+	case c == '{':
+		return data, nil
+	case c == '"':
+		return nil, fmt.Errorf("data is a string, %s", clip(string(data)))
+	case c == '[':
+		return nil, errors.New("data is an array")
+	case c == '-' || c >= '0' && c <= '9':
+		return nil, fmt.Errorf("data is a number, %s", clip(string(data)))
+	case json.Valid(data):
+		return nil, fmt.Errorf("data is %s", clip(string(data)))
+	default:
+		return nil, fmt.Errorf("data is not JSON, %s", clip(string(data)))
+	}
+}
+
+// clip shortens what is quoted back.
+func clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

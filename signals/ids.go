@@ -1,0 +1,113 @@
+package signals
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"firebreak/internal/incident"
+)
+
+// maxPart bounds each part of a workflow ID, in bytes: the server takes 1,000
+// for the whole, a file system 255 for a folder of evidence.
+const maxPart = 80
+
+// HostLevel stands for the container in the workflow ID of an event on the
+// host itself.
+const HostLevel = "host"
+
+// WorkflowID is the ID under which the events of one target meet: the playbook
+// and the values of the route's correlate_by, for example
+// "crypto-miner:node-1:6949e5f10829". A missing container is "host"; a missing
+// host name falls back to the host's ID, then its MAC address. An event
+// that has none of the fields is correlated by cloud account and user, and one
+// without these stands alone under its event ID.
+func WorkflowID(route *incident.Route, inc *incident.Incident) string {
+	parts := []string{route.Playbook}
+	known := false
+	for _, path := range route.WithDefaults().CorrelateBy {
+		value, _ := inc.Field(path)
+		if value == "" && path == "host.name" {
+			value = firstOf(inc.Host.ID, inc.Host.MAC)
+		}
+		known = known || value != ""
+		switch {
+		case value != "":
+			parts = append(parts, part(value))
+		case path == "container.id":
+			parts = append(parts, HostLevel)
+		default:
+			parts = append(parts, "unknown")
+		}
+	}
+	if known {
+		return strings.Join(parts, ":")
+	}
+	if inc.Cloud.Account != "" {
+		return strings.Join([]string{route.Playbook, part(inc.Cloud.Account), part(firstOf(inc.User, "unknown"))}, ":")
+	}
+	return route.Playbook + ":event:" + part(inc.ID)
+}
+
+// part makes a value safe for a workflow ID, a shell and a file system. A value
+// that had to be changed gets a digest of the original, so that two values
+// never meet by accident.
+func part(value string) string {
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("._-@:", r):
+			return r
+		default:
+			return '_'
+		}
+	}, value)
+	if len(safe) > maxPart {
+		safe = safe[:maxPart]
+	}
+	if safe == value && strings.Trim(safe, ".") != "" {
+		return safe
+	}
+	return safe + "_" + digest(value)[:8]
+}
+
+// NewRequest describes a decision to ask for. Its ID is a digest of action,
+// target and parameters, and of how often it was asked before, so that a
+// decision about an earlier request never counts for a later one.
+func NewRequest(action, target string, parameters map[string]any, ask int) (Request, error) {
+	// encoding/json sorts the keys of a map: the digest is stable.
+	content, err := json.Marshal([]any{action, target, parameters, ask})
+	if err != nil {
+		return Request{}, fmt.Errorf("digest the request %s: %w", action, err)
+	}
+	return Request{ID: digest(string(content))[:12], Action: action, Parameters: parameters, Have: []string{}}, nil
+}
+
+// CallerID is the ID under which Sysdig knows one intended execution, however
+// often it is submitted or looked up: at most 128 characters, as Sysdig's
+// public OpenAPI demands. The run is the first of its chain, so that a workflow
+// that is reset finds what it already did.
+func CallerID(workflowID, firstRunID, request string) string {
+	return "firebreak-" + digest(workflowID + "\n" + firstRunID + "\n" + request)[:32]
+}
+
+// CaptureName is the name of one intended capture; like a CallerID it is what a
+// lost capture is found by.
+func CaptureName(workflowID, firstRunID, request string) string {
+	return "firebreak-" + digest(workflowID + "\n" + firstRunID + "\n" + request)[:12]
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
