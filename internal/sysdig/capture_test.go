@@ -1,0 +1,219 @@
+package sysdig_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"firebreak/internal/sysdig"
+	"firebreak/internal/sysdig/sysdigtest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// capture is a request for a capture on the simulation's second host.
+func capture(t *testing.T, c *sysdig.Client) sysdig.CaptureRequest {
+	t.Helper()
+	agents, err := c.ConnectedAgents(t.Context())
+	require.NoError(t, err)
+	return sysdig.CaptureRequest{
+		Name: "evidence", Agent: agents[1], ContainerID: "aaa000000006", Duration: 15 * time.Second, Filter: "(proc.name=xmrig)",
+	}
+}
+
+// captured waits for a capture to come to its end.
+func captured(t *testing.T, c *sysdig.Client, id int64) *sysdig.Capture {
+	t.Helper()
+	var got *sysdig.Capture
+	require.Eventually(t, func() bool {
+		var err error
+		got, err = c.Capture(t.Context(), id)
+		return err == nil && (got.Done() || got.Failed())
+	}, 10*time.Second, time.Millisecond)
+	return got
+}
+
+func TestACaptureIsCreatedFollowedAndDownloaded(t *testing.T) {
+	t.Parallel()
+	const size = 1<<20 + 3
+	sim, c := simulated(t, sysdigtest.Options{CaptureSize: size})
+	created, err := c.CreateCapture(t.Context(), capture(t, c))
+	require.NoError(t, err)
+	require.Equal(t, sysdig.CaptureRequested, created.Status)
+	require.Equal(t, "evidence.scap", created.Name)
+	require.Equal(t, "99004", created.AgentID)
+
+	done := captured(t, c, created.ID)
+	require.True(t, done.Done())
+	require.False(t, done.Failed())
+	require.EqualValues(t, size, done.Size)
+
+	body, length, err := c.DownloadCapture(t.Context(), created.ID)
+	require.NoError(t, err)
+	defer body.Close()
+	require.EqualValues(t, size, length)
+	got, want := sha256.New(), sha256.New()
+	_, err = io.Copy(got, body)
+	require.NoError(t, err)
+	_, err = io.Copy(want, sysdigtest.CaptureReader(created.ID, size))
+	require.NoError(t, err)
+	require.Equal(t, want.Sum(nil), got.Sum(nil))
+	require.Equal(t, 1, sim.Ledger().Count(func(e sysdigtest.Effect) bool { return e.Kind == sysdigtest.Download }))
+}
+
+func TestACaptureIsRequestedAsThePackDoes(t *testing.T) {
+	t.Parallel()
+	c, sent := recorded(t, http.StatusOK, "capture-create-response.json")
+	got, err := c.CreateCapture(t.Context(), sysdig.CaptureRequest{
+		Name:        "xsoar-capture-1234",
+		HostName:    "ip-10-0-0-3.ec2.internal",
+		ContainerID: "aaa000000006",
+		Duration:    15 * time.Second,
+		Agent: sysdig.Agent{
+			ID: "99001", Customer: "55001", MachineID: "aa:bb:cc:dd:ee:01",
+			HostName: "ip-10-0-1-100.us-west-2.compute.internal",
+		},
+	})
+	require.NoError(t, err)
+	require.JSONEq(t, string(fixture(t, "capture-create-request.json")), sent())
+	require.Empty(t, cmp.Diff(&sysdig.Capture{
+		ID: 555444, Name: "test_capture.scap", Status: sysdig.CaptureRequested, ContainerID: "123456789012",
+		AgentID: "123456789012", HostName: "ip-1-2-3-4.us-west-1.compute.internal", MachineID: "aa:bb:cc:11:22:33", Folder: "/",
+	}, got))
+}
+
+func TestACaptureLastsWholeSecondsUpToFiveMinutes(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{})
+	for _, d := range []time.Duration{0, -time.Second, 999 * time.Millisecond, 1500 * time.Millisecond, 301 * time.Second} {
+		_, err := c.CreateCapture(t.Context(), sysdig.CaptureRequest{Name: "x", Duration: d})
+		require.ErrorContains(t, err, "want whole seconds from 1s to 5m0s")
+	}
+	require.Zero(t, sim.Requests("", ""))
+}
+
+func TestABusyHostIsRecognised(t *testing.T) {
+	t.Parallel()
+	_, c := simulated(t, sysdigtest.Options{Step: time.Hour})
+	req := capture(t, c)
+	_, err := c.CreateCapture(t.Context(), req)
+	require.NoError(t, err)
+	_, err = c.CreateCapture(t.Context(), req)
+	require.True(t, sysdig.OutstandingCapture(err), "%v", err)
+	require.False(t, sysdig.MayHaveTakenEffect(err))
+
+	_, err = c.Capture(t.Context(), 1)
+	require.Error(t, err)
+	require.False(t, sysdig.OutstandingCapture(err))
+	require.False(t, sysdig.OutstandingCapture(nil))
+}
+
+func TestACaptureThatEndsInAnErrorHasFailed(t *testing.T) {
+	t.Parallel()
+	_, c := simulated(t, sysdigtest.Options{})
+	req := capture(t, c)
+	req.Filter = "(proc.name=xmrig"
+	created, err := c.CreateCapture(t.Context(), req)
+	require.NoError(t, err)
+	failed := captured(t, c, created.ID)
+	require.True(t, failed.Failed())
+	require.False(t, failed.Done())
+}
+
+func TestTheStatusComesFromTheOlderPathWhereTheNewerIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusNotFound, http.StatusMethodNotAllowed} {
+		sim, c := simulated(t, sysdigtest.Options{})
+		sim.Fault(sysdigtest.Fault{Method: "GET", Path: "/api/v1/captures/*", Status: status})
+		created, err := c.CreateCapture(t.Context(), capture(t, c))
+		require.NoError(t, err)
+		got, err := c.Capture(t.Context(), created.ID)
+		require.NoError(t, err)
+		require.Equal(t, created.Name, got.Name)
+	}
+
+	sim, c := simulated(t, sysdigtest.Options{})
+	sim.Fault(sysdigtest.Fault{Method: "GET", Path: "/api/v1/captures/*", Status: http.StatusInternalServerError})
+	_, err := c.Capture(t.Context(), 1)
+	require.Error(t, err)
+	require.Zero(t, sim.Requests("GET", "/api/sysdig"))
+}
+
+func TestCapturesAreFoundByTheTimeOfTheirCreation(t *testing.T) {
+	t.Parallel()
+	_, c := simulated(t, sysdigtest.Options{})
+	created, err := c.CreateCapture(t.Context(), capture(t, c))
+	require.NoError(t, err)
+	now := time.Now()
+	found, err := c.Captures(t.Context(), now.Add(-time.Minute), now.Add(time.Minute))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, created.ID, found[0].ID)
+	none, err := c.Captures(t.Context(), now.Add(-time.Hour), now.Add(-time.Minute))
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+func TestCapturesAreReadTolerantly(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]sysdig.Capture{
+		`{"capture":{"id":5,"status":"DONE"}}`:                      {ID: 5, Status: sysdig.CaptureDone},
+		`{"dump":{"id":"5","status":"uploadingerror","size":"12"}}`: {ID: 5, Status: sysdig.CaptureUploadingError, Size: 12},
+		`{"id":5,"status":"uploaded","size":12}`:                    {ID: 5, Status: sysdig.CaptureUploaded, Size: 12},
+		`{"capture":{"id":5,"status":"something new"}}`:             {ID: 5, Status: "something new"},
+	} {
+		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) })
+		got, err := c.Capture(t.Context(), 5)
+		require.NoError(t, err, body)
+		require.Equal(t, &want, got, body)
+	}
+	for _, body := range []string{`{}`, `{"capture":{}}`, `{"capture":{"id":"x"}}`, `[]`} {
+		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) })
+		_, err := c.Capture(t.Context(), 5)
+		require.Error(t, err, body)
+	}
+}
+
+func TestADownloadThatBreaksOffIsNotComplete(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	created, err := c.CreateCapture(t.Context(), capture(t, c))
+	require.NoError(t, err)
+
+	_, _, err = c.DownloadCapture(t.Context(), created.ID+1)
+	e := sysdigError(t, err)
+	require.Equal(t, http.StatusNotFound, e.StatusCode)
+
+	captured(t, c, created.ID)
+	sim.Fault(sysdigtest.Fault{Path: "/api/v1/captures/*/download", Truncate: true, Times: 1})
+	body, _, err := c.DownloadCapture(t.Context(), created.ID)
+	require.NoError(t, err)
+	defer body.Close()
+	n, err := io.Copy(io.Discard, body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Less(t, n, int64(1<<20))
+}
+
+func TestADownloadThatStallsEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.Write([]byte("begin"))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	body, size, err := c.DownloadCapture(ctx, 5)
+	require.NoError(t, err)
+	defer body.Close()
+	require.EqualValues(t, 100, size)
+	_, err = io.ReadFull(body, make([]byte, 5))
+	require.NoError(t, err)
+	cancel()
+	_, err = io.ReadAll(body)
+	require.ErrorIs(t, err, context.Canceled)
+}

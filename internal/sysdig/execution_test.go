@@ -1,0 +1,219 @@
+package sysdig_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"firebreak/internal/sysdig"
+	"firebreak/internal/sysdig/sysdigtest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// kill is the submission that kills the container of the simulation's second host.
+func kill(callerID string) sysdig.Submission {
+	h := sysdigtest.DefaultHosts()[1]
+	return sysdig.Submission{
+		ActionType: "KILL_CONTAINER",
+		CallerID:   callerID,
+		Parameters: map[string]any{"host.id": h.ID, "container.id": h.Containers[0]},
+	}
+}
+
+// settled waits until n effects are in the ledger.
+func settled(t *testing.T, sim *sysdigtest.Server, n int) sysdigtest.Ledger {
+	t.Helper()
+	require.NoError(t, sim.WaitFor(t.Context(), func(l sysdigtest.Ledger) bool { return len(l) >= n }))
+	return sim.Ledger()
+}
+
+func TestASubmittedActionRunsAndSucceeds(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{})
+	queued, err := c.Submit(t.Context(), kill("incident-1"))
+	require.NoError(t, err)
+	require.Equal(t, "incident-1", queued.CallerID)
+	require.False(t, queued.Succeeded())
+
+	require.Equal(t, 1, settled(t, sim, 1).Killed("aaa000000006"))
+	done, err := c.Execution(t.Context(), queued.ID)
+	require.NoError(t, err)
+	require.True(t, done.Done())
+	require.True(t, done.Succeeded())
+	require.Equal(t, "HOST", done.ResponderType)
+	require.Equal(t, "ip-10-0-0-3.ec2.internal", done.Context["host.hostName"])
+	require.WithinDuration(t, time.Now(), done.CreatedAt, time.Minute)
+	require.True(t, done.UpdatedAt.After(done.CreatedAt))
+}
+
+func TestAFailedActionSaysWhy(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{})
+	s := kill("incident-1")
+	s.Parameters["container.id"] = "ffffffffffff"
+	queued, err := c.Submit(t.Context(), s)
+	require.NoError(t, err)
+	settled(t, sim, 1)
+	done, err := c.Execution(t.Context(), queued.ID)
+	require.NoError(t, err)
+	require.Equal(t, sysdig.Failed, done.Status)
+	require.True(t, done.Done())
+	require.False(t, done.Succeeded())
+	require.Equal(t, sysdigtest.ContainerNotFound, done.Failure.Reason)
+	require.Contains(t, done.Failure.Message, "ffffffffffff")
+}
+
+func TestExecutionsAreFoundByTheirCaller(t *testing.T) {
+	t.Parallel()
+	_, c := simulated(t, sysdigtest.Options{})
+	for _, caller := range []string{"mine", "theirs", "mine"} {
+		_, err := c.Submit(t.Context(), kill(caller))
+		require.NoError(t, err)
+	}
+	found, err := c.ExecutionsByCaller(t.Context(), "mine")
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.NotEqual(t, found[0].ID, found[1].ID)
+
+	none, err := c.ExecutionsByCaller(t.Context(), "nobody")
+	require.NoError(t, err)
+	require.Empty(t, none)
+
+	_, err = c.ExecutionsByCaller(t.Context(), "")
+	require.ErrorContains(t, err, "caller ID is empty")
+}
+
+func TestExecutionsOfOthersAreNeverAdopted(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`{"data":[{"id":"1","callerId":"theirs"},{"id":"2","callerId":"mine"},{"id":"3"}]}`))
+	})
+	found, err := c.ExecutionsByCaller(t.Context(), "mine")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "2", found[0].ID)
+}
+
+func TestAListThatIsNotThereIsNotAnEmptyList(t *testing.T) {
+	t.Parallel()
+	for body, ok := range map[string]bool{
+		`{"data":[]}`:     true,
+		`{"data":null}`:   true,
+		`{}`:              false,
+		`null`:            false,
+		`{"data":[{}]}`:   false,
+		`<html>`:          false,
+		`{"data":[]}junk`: false,
+	} {
+		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) })
+		_, err := c.ExecutionsByCaller(t.Context(), "mine")
+		require.Equal(t, ok, err == nil, "%s: %v", body, err)
+	}
+}
+
+func TestUndoReturnsItsOwnExecution(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{})
+	s := kill("pause")
+	s.ActionType = "PAUSE_CONTAINER"
+	paused, err := c.Submit(t.Context(), s)
+	require.NoError(t, err)
+	settled(t, sim, 1)
+	undone, err := c.Undo(t.Context(), paused.ID, "undo")
+	require.NoError(t, err)
+	require.Equal(t, "UNPAUSE_CONTAINER", undone.ActionType)
+	require.Equal(t, "undo", undone.CallerID)
+	require.Equal(t, paused.ID, undone.ActionExecutionIDBeingUndone)
+	require.NotEqual(t, paused.ID, undone.ID)
+	require.Equal(t, sysdigtest.Undo, settled(t, sim, 2)[1].Kind)
+}
+
+func TestIDsThatWouldAddressSomethingElseAreRefused(t *testing.T) {
+	t.Parallel()
+	sim, c := simulated(t, sysdigtest.Options{})
+	for _, id := range []string{"", ".", ".."} {
+		_, err := c.Execution(t.Context(), id)
+		require.ErrorContains(t, err, "want the ID of an execution")
+		_, err = c.Undo(t.Context(), id, "me")
+		require.ErrorContains(t, err, "want the ID of an execution")
+		require.False(t, sysdig.MayHaveTakenEffect(err))
+	}
+	require.Zero(t, sim.Requests("", ""))
+}
+
+func TestASubmissionIsSentAsTheAPIWantsIt(t *testing.T) {
+	t.Parallel()
+	c, sent := recorded(t, http.StatusCreated, "ra-submit-response-kill-container.json")
+	e, err := c.Submit(t.Context(), sysdig.Submission{
+		ActionType: "KILL_CONTAINER",
+		CallerID:   "unique-per-call-max-128-chars",
+		Parameters: map[string]any{
+			"container.id": "6949e5f10829",
+			"host.id":      "dddd000011112222333344445555666677778888999900001111222233334444",
+		},
+	})
+	require.NoError(t, err)
+	require.JSONEq(t, string(fixture(t, "ra-submit-request-kill-container.json")), sent())
+	require.Empty(t, cmp.Diff(&sysdig.Execution{
+		ID:         "00000-1111-2222-3333-444444444",
+		CallerID:   "test_kill_container_07",
+		ActionType: "KILL_CONTAINER",
+		Context: map[string]string{
+			"agent.tag.cluster": "test-cluster", "container.id": "123456789012",
+			"container.image": "docker.io/library/ubuntu:latest",
+		},
+		Parameters: map[string]any{"container.id": "123456789012", "host.id": "abc123456789"},
+		Status:     "CREATED",
+	}, e))
+	require.False(t, e.Done())
+}
+
+func TestCompletedWithAFailureIsNotASuccess(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, answer(t, 200, "ra-get-execution-completed-with-failure-block.json"))
+	e, err := c.Execution(t.Context(), "b137bf86")
+	require.NoError(t, err)
+	require.True(t, e.Done())
+	require.False(t, e.Succeeded())
+	require.Equal(t, &sysdig.Failure{Reason: "forbidden", Message: "Could not execute the action."}, e.Failure)
+	require.Equal(t, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), e.CreatedAt)
+}
+
+func TestExecutionsAreReadTolerantly(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		body            string
+		done, succeeded bool
+	}{
+		{`{"id":17,"status":"completed"}`, true, true},
+		{`{"id":"a","status":"Completed","failure":null,"outputs":null}`, true, true},
+		{`{"id":"a","status":"COMPLETED","failure":{}}`, true, true},
+		{`{"id":"a","status":"COMPLETED","failure":"out of luck"}`, true, false},
+		{`{"id":"a","status":"COMPLETED","failure":{"code":3}}`, true, false},
+		{`{"id":"a","status":"COMPLETED","outputs":"text","parameters":[1],"createdAt":0}`, true, true},
+		{`{"id":"a","status":"failed"}`, true, false},
+		{`{"id":"a","status":"in_progress"}`, false, false},
+		{`{"id":"a","status":"ENQUEUED"}`, false, false},
+		{`{"id":"a","status":"something new"}`, false, false},
+		{`{"id":"a"}`, false, false},
+	} {
+		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(tc.body)) })
+		e, err := c.Execution(t.Context(), "a")
+		require.NoError(t, err, tc.body)
+		require.Equal(t, tc.done, e.Done(), tc.body)
+		require.Equal(t, tc.succeeded, e.Succeeded(), tc.body)
+	}
+}
+
+func TestNumbersInOutputsStayExact(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`{"id":"a","outputs":{"size":9007199254740993}}`))
+	})
+	e, err := c.Execution(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, json.Number("9007199254740993"), e.Outputs["size"])
+}

@@ -1,0 +1,122 @@
+package sysdigtest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// pending is something that takes effect later.
+type pending interface {
+	dueAt() time.Time
+	takeEffect(*Server) Effect
+}
+
+// settle lets everything take effect that is due, in order.
+func (s *Server) settle(now time.Time) {
+	var due []pending
+	s.pending = slices.DeleteFunc(s.pending, func(p pending) bool {
+		if p.dueAt().After(now) {
+			return false
+		}
+		due = append(due, p)
+		return true
+	})
+	slices.SortStableFunc(due, func(a, b pending) int { return a.dueAt().Compare(b.dueAt()) })
+	for _, p := range due {
+		s.record(p.takeEffect(s))
+	}
+}
+
+func (e *execution) dueAt() time.Time { return e.EndAt }
+
+// takeEffect carries the action out.
+func (e *execution) takeEffect(s *Server) Effect {
+	e.Ended = true
+	e.Failure = s.carryOut(e)
+	if e.Failure == nil {
+		e.Outputs = s.outputs(e)
+	}
+	effect := Effect{
+		Time: e.EndAt, Kind: Action, Action: e.Action, CallerID: e.CallerID, ExecutionID: e.ID,
+		HostID: e.text("host.id"), ContainerID: e.text("container.id"), Parameters: e.Parameters,
+	}
+	if e.Undoes != "" {
+		effect.Kind = Undo
+	}
+	if e.Failure != nil {
+		effect.Failure = e.Failure.Reason
+	}
+	return effect
+}
+
+// Reasons why an action fails. Sysdig's own are not published.
+const (
+	HostNotFound         = "host_not_found"
+	ContainerNotFound    = "container_not_found"
+	ContainerNotEligible = "container_not_eligible" // dead, or not in the state the action needs
+	ProcessNotFound      = "process_not_found"
+)
+
+// carryOut changes the world. Actions on clusters and clouds always succeed.
+func (s *Server) carryOut(e *execution) *failure {
+	if s.actions[e.Action].responder != "HOST" {
+		return nil
+	}
+	h, ok := s.hostByID(e.text("host.id"))
+	if !ok {
+		return &failure{HostNotFound, fmt.Sprintf("no connected host %q", e.text("host.id"))}
+	}
+	id := e.text("container.id")
+	if id != "" && !slices.Contains(h.Containers, id) {
+		return &failure{ContainerNotFound, fmt.Sprintf("no container %q on host %s", id, h.Name)}
+	}
+	if e.Action == "KILL_PROCESS" {
+		key := fmt.Sprintf("%s/%v", h.ID, e.Parameters["process.id"])
+		if s.state.Killed[key] {
+			return &failure{ProcessNotFound, fmt.Sprintf("no process %v on host %s", e.Parameters["process.id"], h.Name)}
+		}
+		s.state.Killed[key] = true
+		return nil
+	}
+	return s.changeContainer(e.Action, id)
+}
+
+// changeContainer moves a container to the state the action leads to.
+func (s *Server) changeContainer(action, id string) *failure {
+	const running, paused, stopped, dead = "", "paused", "stopped", "dead"
+	moves := map[string]struct {
+		from []string
+		to   string
+	}{
+		"KILL_CONTAINER":    {[]string{running, paused}, dead},
+		"STOP_CONTAINER":    {[]string{running, paused}, stopped},
+		"START_CONTAINER":   {[]string{stopped}, running},
+		"PAUSE_CONTAINER":   {[]string{running}, paused},
+		"UNPAUSE_CONTAINER": {[]string{paused}, running},
+	}
+	move, ok := moves[action]
+	if !ok {
+		return nil // leaves the container as it is
+	}
+	if now := s.state.Containers[id]; !slices.Contains(move.from, now) {
+		return &failure{ContainerNotEligible, fmt.Sprintf("container %s is %s", id, now)}
+	}
+	s.state.Containers[id] = move.to
+	return nil
+}
+
+// outputs makes up what the reverse action will need to know.
+func (s *Server) outputs(e *execution) map[string]any {
+	var out map[string]any
+	for _, name := range s.actions[s.actions[e.Action].undo].required {
+		if _, known := e.Parameters[name]; known {
+			continue
+		}
+		if out == nil {
+			out = map[string]any{}
+		}
+		out[name] = name + "-" + e.ID
+	}
+	return out
+}

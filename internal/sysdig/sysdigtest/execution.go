@@ -1,0 +1,196 @@
+package sysdigtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// execution is a response action that was accepted. Its status follows from the
+// time, so that it goes on whether or not anybody looks.
+type execution struct {
+	ID         string
+	CallerID   string
+	Action     string
+	Parameters map[string]any
+	Outputs    map[string]any
+	Failure    *failure
+	Undoes     string // the ID of the execution being undone
+	CreatedAt  time.Time
+	StartAt    time.Time // ENQUEUED until then
+	EndAt      time.Time // IN_PROGRESS until then
+	Ended      bool
+}
+
+type failure struct {
+	Reason  string `json:"failureReason"`
+	Message string `json:"logMessage"`
+}
+
+var submissionFields = []field{
+	required("actionType", filled), optional("callerId", printable(128)), required("parameters", anObject),
+}
+
+// submit answers POST on the executions. A caller ID that was used before makes
+// no difference.
+func (s *Server) submit(in *input) (any, *problem) {
+	name := in.body["actionType"].(string)
+	a, ok := s.actions[name]
+	if !ok {
+		return nil, badRequest("unknown actionType %q", name)
+	}
+	parameters := in.body["parameters"].(map[string]any)
+	if p := checkFields("parameter of "+name, parameters, a.parameters()); p != nil {
+		return nil, p
+	}
+	callerID, _ := in.body["callerId"].(string)
+	return s.view(s.enqueue(&execution{CallerID: callerID, Action: name, Parameters: parameters}, in.now), in.now), nil
+}
+
+func (s *Server) enqueue(e *execution, now time.Time) *execution {
+	n := len(s.state.Executions) + 1
+	e.ID = fmt.Sprintf("%08d-0000-4000-8000-%012d", n, n)
+	e.CreatedAt = now.UTC()
+	e.StartAt = e.CreatedAt.Add(s.opts.Step)
+	e.EndAt = e.StartAt.Add(s.opts.Step)
+	s.state.Executions = append(s.state.Executions, e)
+	s.byID[e.ID] = e
+	s.pending = append(s.pending, e)
+	s.touch()
+	return e
+}
+
+// listExecutions answers GET on the executions, the newest last.
+func (s *Server) listExecutions(in *input) (any, *problem) {
+	from, to := in.number("from", 0), in.number("to", in.now.UnixNano())
+	if _, ok := in.query["from"]; ok && time.Duration(to-from) > 14*24*time.Hour {
+		return nil, badRequest(`query parameter "from": want at most two weeks before "to"`)
+	}
+	if from > to {
+		return nil, badRequest(`query parameter "from": want a time before "to"`)
+	}
+	data := []any{}
+	skip, limit := in.number("offset", 0), in.number("limit", 25)
+	for _, e := range s.state.Executions {
+		at := e.CreatedAt.UnixNano()
+		if callerID, ok := in.query["callerId"]; ok && callerID != e.CallerID || at < from || at > to {
+			continue
+		}
+		if skip--; skip < 0 && int64(len(data)) < limit {
+			data = append(data, s.view(e, in.now))
+		}
+	}
+	return map[string]any{"data": data}, nil
+}
+
+func (s *Server) getExecution(in *input) (any, *problem) {
+	e, p := s.execution(in.id)
+	if p != nil {
+		return nil, p
+	}
+	return s.view(e, in.now), nil
+}
+
+// undo answers DELETE on an execution with the execution of the reverse action.
+// What Sysdig answers where nothing can be undone is not known.
+func (s *Server) undo(in *input) (any, *problem) {
+	e, p := s.execution(in.id)
+	if p != nil {
+		return nil, p
+	}
+	reverse, ok := s.actions[s.actions[e.Action].undo]
+	if !ok {
+		return nil, badRequest("%s cannot be undone", e.Action)
+	}
+	if e.status(in.now) != "COMPLETED" {
+		return nil, badRequest("execution %s is not COMPLETED", e.ID)
+	}
+	parameters := map[string]any{}
+	for _, name := range slices.Concat(reverse.required, reverse.optional) {
+		if v, ok := e.Parameters[name]; ok {
+			parameters[name] = v
+		} else if v, ok := e.Outputs[name]; ok {
+			parameters[name] = v
+		}
+	}
+	callerID, _ := in.query["callerId"].(string)
+	u := s.enqueue(&execution{CallerID: callerID, Action: reverse.name, Parameters: parameters, Undoes: e.ID}, in.now)
+	return s.view(u, in.now), nil
+}
+
+func (s *Server) execution(id string) (*execution, *problem) {
+	e, ok := s.byID[id]
+	if !ok {
+		return nil, notFound("no execution %q", id)
+	}
+	return e, nil
+}
+
+func (e *execution) status(now time.Time) string {
+	switch {
+	case e.Ended && e.Failure != nil:
+		return "FAILED"
+	case e.Ended:
+		return "COMPLETED"
+	case now.Before(e.StartAt):
+		return "ENQUEUED"
+	default:
+		return "IN_PROGRESS"
+	}
+}
+
+// view is the execution as Sysdig's public OpenAPI shows it.
+func (s *Server) view(e *execution, now time.Time) map[string]any {
+	place := map[string]string{}
+	if h, ok := s.hostByID(e.text("host.id")); ok {
+		place = map[string]string{"host.id": h.ID, "host.hostName": h.Name, "host.mac": h.MAC}
+	}
+	updated := e.CreatedAt
+	if e.Ended {
+		updated = e.EndAt
+	}
+	v := map[string]any{
+		"id": e.ID, "callerId": e.CallerID, "actionType": e.Action,
+		"responderType": s.actions[e.Action].responder, "executionContext": place,
+		"parameters": e.Parameters, "outputs": e.Outputs, "status": e.status(now),
+		"userId": userID, "createdAt": e.CreatedAt, "updatedAt": updated,
+	}
+	if e.Failure != nil {
+		v["failure"] = e.Failure
+	}
+	if e.Undoes != "" {
+		v["actionExecutionIdBeingUndone"] = e.Undoes
+	}
+	return v
+}
+
+// text is a parameter that is a string, or "".
+func (e *execution) text(name string) string {
+	s, _ := e.Parameters[name].(string)
+	return s
+}
+
+// listActions answers GET …/actions, the catalogue.
+func (s *Server) listActions(*input) (any, *problem) {
+	type parameter struct {
+		Name        string `json:"name"`
+		Type        string `json:"type"`
+		Required    bool   `json:"required"`
+		Description string `json:"description"`
+	}
+	data := []any{}
+	for _, name := range slices.Sorted(maps.Keys(s.actions)) {
+		a := s.actions[name]
+		parameters := []parameter{}
+		for _, f := range a.parameters() {
+			kind, _ := parameterType(f.name)
+			parameters = append(parameters, parameter{f.name, kind, f.required, "The " + f.name + "."})
+		}
+		data = append(data, map[string]any{
+			"actionType": a.name, "responderType": a.responder, "isUndoable": a.undo != "",
+			"parameters": parameters, "outputs": []any{},
+		})
+	}
+	return map[string]any{"data": data}, nil
+}

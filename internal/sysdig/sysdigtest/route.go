@@ -1,0 +1,191 @@
+package sysdigtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// route is an endpoint: what it accepts, and what answers it.
+type route struct {
+	method, pattern string
+	query           []field
+	body            []field // nil: no body
+	success         int
+	// handle runs with Server.mu held and everything up to now settled. It
+	// returns the answer, a download, or a problem.
+	handle func(*input) (any, *problem)
+}
+
+// input is a request that has passed the route's checks.
+type input struct {
+	id    string
+	query map[string]any
+	body  map[string]any
+	now   time.Time
+}
+
+// problem is a refusal.
+type problem struct {
+	status  int
+	Type    string   `json:"type"`
+	Message string   `json:"message"`
+	Details []string `json:"details"`
+}
+
+func badRequest(format string, args ...any) *problem {
+	return &problem{status: http.StatusBadRequest, Type: "bad_request", Message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) *problem {
+	return &problem{status: http.StatusNotFound, Type: "resource_not_found", Message: fmt.Sprintf(format, args...)}
+}
+
+// routes is the API, both families of it.
+func (s *Server) routes() http.Handler {
+	const actions, executions = "/secure/response-actions/v1alpha1/actions", "/secure/response-actions/v1alpha1/action-executions"
+	const captures, dumps = "/api/v1/captures", "/api/sysdig"
+	listed := []field{
+		optional("callerId", printable(128)), optional("limit", within(1, 200)), optional("offset", whole),
+		optional("from", whole), optional("to", whole),
+	}
+	dumped := []field{
+		required("source", exactly("SDS")), optional("from", whole), optional("to", whole), optional("scopeFilter", printable(512)),
+	}
+	table := []route{
+		{"GET", actions, []field{optional("context", printable(4096))}, nil, 200, s.listActions},
+		{"POST", executions, nil, submissionFields, 201, s.submit},
+		{"GET", executions, listed, nil, 200, s.listExecutions},
+		{"GET", executions + "/{id}", nil, nil, 200, s.getExecution},
+		{"DELETE", executions + "/{id}", []field{optional("callerId", printable(128))}, nil, 200, s.undo},
+
+		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
+		{"GET", "/api/users/me", nil, nil, 200, s.me},
+		{"POST", captures, nil, captureFields, 201, s.createCapture},
+		{"GET", captures + "/{id}", nil, nil, 200, s.getCapture("capture")},
+		{"GET", captures + "/{id}/download", nil, nil, 200, s.download},
+		{"GET", dumps, dumped, nil, 200, s.listCaptures},
+		{"GET", dumps + "/{id}", dumped[:1], nil, 200, s.getCapture("dump")},
+	}
+	byPattern := map[string]map[string]route{}
+	for _, rt := range table {
+		if byPattern[rt.pattern] == nil {
+			byPattern[rt.pattern] = map[string]route{}
+		}
+		byPattern[rt.pattern][rt.method] = rt
+	}
+	mux := http.NewServeMux()
+	for pattern, methods := range byPattern {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			rt, ok := methods[r.Method]
+			if !ok {
+				w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+				refuse(w, r, &problem{status: http.StatusMethodNotAllowed, Type: "method_not_allowed", Message: "Method not allowed"})
+				return
+			}
+			s.serve(rt, w, r)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, notFound("no such endpoint: %s", r.URL.Path))
+	})
+	return mux
+}
+
+// serve checks a request, lets the route handle it and writes the answer, after
+// the state it left is safe.
+func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
+	in := &input{id: r.PathValue("id")}
+	var p *problem
+	if in.query, p = readQuery(r, rt.query); p == nil && rt.body != nil {
+		in.body, p = readBody(r, rt.body)
+	}
+	if p != nil {
+		refuse(w, r, p)
+		return
+	}
+	answer, p := s.handle(rt, in)
+	if p != nil {
+		refuse(w, r, p)
+		return
+	}
+	if file, ok := answer.(*io.SectionReader); ok {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		http.ServeContent(w, r, "", time.Time{}, file)
+		return
+	}
+	writeJSON(w, rt.success, answer)
+}
+
+func (s *Server) handle(rt route, in *input) (any, *problem) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in.now = time.Now()
+	s.settle(in.now)
+	answer, p := rt.handle(in)
+	s.save()
+	if s.saveErr != nil {
+		p = &problem{status: http.StatusInternalServerError, Type: "internal_server_error", Message: s.saveErr.Error()}
+	}
+	return answer, p
+}
+
+func readQuery(r *http.Request, fields []field) (map[string]any, *problem) {
+	query := map[string]any{}
+	for name, values := range r.URL.Query() {
+		if len(values) > 1 {
+			return nil, badRequest("query parameter %q is repeated", name)
+		}
+		query[name] = values[0]
+	}
+	return query, checkFields("query parameter", query, fields)
+}
+
+func readBody(r *http.Request, fields []field) (map[string]any, *problem) {
+	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" {
+		return nil, badRequest("Content-Type %q: want application/json", r.Header.Get("Content-Type"))
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20))
+	dec.UseNumber()
+	var body map[string]any
+	if err := dec.Decode(&body); err != nil || body == nil {
+		return nil, badRequest("the body is not a JSON object")
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, badRequest("the body goes on after its JSON object")
+	}
+	return body, checkFields("key", body, fields)
+}
+
+// refuse writes a problem in the shape of the API family that was asked.
+func refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	if !strings.HasPrefix(r.URL.Path, "/api/") {
+		writeJSON(w, p.status, p)
+		return
+	}
+	type legacy struct {
+		Reason  string `json:"reason"`
+		Message string `json:"message"`
+	}
+	writeJSON(w, p.status, map[string]any{"errors": []legacy{{p.Type, p.Message}}})
+}
+
+// writeJSON writes an answer of known length, so that one that is cut off can be
+// told from one that is not.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"type":"internal_server_error"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // nobody is left to tell
+}

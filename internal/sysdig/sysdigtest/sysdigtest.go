@@ -1,0 +1,177 @@
+// Package sysdigtest is a simulated Sysdig Secure, to test against what httptest
+// is to test HTTP against: in the same process, or served by a process of its
+// own for a demonstration.
+//
+// It is stricter than Sysdig wherever Sysdig's published descriptions leave room
+// to be: a key, parameter or query parameter that none of them names is refused,
+// and so is a value of the wrong type. Where they are silent it behaves as badly
+// as it could: a repeated callerId runs the action again, a capture of an
+// unknown agent stays "requested" for ever.
+//
+// Actions and captures run asynchronously and change containers that can be
+// killed once. Whatever takes effect is written to a ledger, so that a test can
+// say what happened to the world, not merely what was asked for. Faults make
+// requests slow, refused, cut off before or after they took effect.
+//
+// One server answers for both host families of Sysdig, the application host and
+// the API host. Beside them it serves, without authentication and exempt from
+// faults, for those outside the process:
+//
+//	GET    /sim/ledger   the ledger, an array of [Effect]
+//	POST   /sim/faults   adds a [Fault]
+//	DELETE /sim/faults   clears the faults
+//
+// The package must not be used by the product itself.
+package sysdigtest
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"firebreak/internal/sysdig"
+)
+
+// Options shape a Server. The zero value is a good default.
+type Options struct {
+	// Token is the only API token accepted. Default: "test-token".
+	Token string
+	// CustomerID and CustomerName own the token. Default: 55001, "Acme Corp".
+	CustomerID   int64
+	CustomerName string
+	// Hosts are the hosts with a connected agent. Default: DefaultHosts.
+	Hosts []Host
+	// Step is how long each stage lasts: ENQUEUED and IN_PROGRESS of an
+	// execution; requested, capturing and uploading of a capture, whatever
+	// duration it asked for. Default: 2ms.
+	Step time.Duration
+	// CaptureSize is the size of every capture's file. Default: 64 KiB.
+	CaptureSize int64
+	// RateLimit is the number of requests allowed per minute. Default: no limit.
+	RateLimit int
+	// StateFile keeps executions, captures, containers and the ledger over a
+	// restart. Default: in memory only.
+	StateFile string
+}
+
+// maxRateLimit is the largest X-RateLimit-Limit there can be (Sysdig's public
+// OpenAPI); without a limit the header says so much.
+const maxRateLimit = 4096
+
+// Server is the simulated Sysdig Secure. It is an http.Handler.
+type Server struct {
+	// URL is the base URL of the server, which Start sets. Whoever serves a
+	// Server by other means sets it for Config.
+	URL string
+
+	opts    Options
+	actions map[string]action
+	api     http.Handler
+	sim     http.Handler
+
+	mu       sync.Mutex
+	state    state
+	byID     map[string]*execution
+	pending  []pending // what has yet to take effect
+	saveErr  error
+	faults   []Fault
+	requests []arrival
+	changed  chan struct{} // closed and replaced at every change
+	window   time.Time     // start of the rate limit's minute
+	inWindow int
+}
+
+// New returns a server that listens nowhere yet. If there is a state file that
+// cannot be read or written, every request is answered with 500 and the reason.
+func New(opts Options) *Server {
+	opts.Token = cmp.Or(opts.Token, "test-token")
+	opts.CustomerID = cmp.Or(opts.CustomerID, 55001)
+	opts.CustomerName = cmp.Or(opts.CustomerName, "Acme Corp")
+	opts.Step = cmp.Or(opts.Step, 2*time.Millisecond)
+	opts.CaptureSize = cmp.Or(opts.CaptureSize, 64<<10)
+	if opts.Hosts == nil {
+		opts.Hosts = DefaultHosts()
+	}
+	s := &Server{opts: opts, actions: catalogue(), byID: map[string]*execution{}, changed: make(chan struct{})}
+	s.api = s.authenticated(s.routes())
+	s.sim = s.simRoutes()
+	s.saveErr = s.load()
+	return s
+}
+
+// Start serves a new Server until the test ends. It is found under a base path,
+// so that a client which forgets about its base URL's path fails.
+func Start(t testing.TB, opts Options) *Server {
+	t.Helper()
+	s := New(opts)
+	ts := httptest.NewServer(http.StripPrefix("/base", s))
+	t.Cleanup(func() {
+		ts.CloseClientConnections() // a fault may hold a request back for long
+		ts.Close()
+	})
+	s.URL = ts.URL + "/base"
+	return s
+}
+
+// Config is the configuration of a client that talks to the server.
+func (s *Server) Config() sysdig.Config {
+	return sysdig.Config{AppURL: s.URL, APIURL: s.URL, Token: s.opts.Token}
+}
+
+// Hosts are the hosts with a connected agent.
+func (s *Server) Hosts() []Host { return s.opts.Hosts }
+
+// ServeHTTP answers for Sysdig, or plays the fault that is due.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/sim/") {
+		s.sim.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("X-RateLimit-Limit", strconv.Itoa(cmp.Or(s.opts.RateLimit, maxRateLimit)))
+	if f, ok := s.arrive(r); ok {
+		f.play(w, r, s.api)
+		return
+	}
+	s.api.ServeHTTP(w, r)
+}
+
+// authenticated lets requests pass that hold the token and keep the rate limit.
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+s.opts.Token {
+			writeJSON(w, http.StatusUnauthorized, problem{Type: "unauthorized", Message: "Unauthorized"})
+			return
+		}
+		if wait := s.overLimit(); wait > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			writeJSON(w, http.StatusTooManyRequests, problem{Type: "too_many_requests", Message: "Too many requests"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// overLimit counts a request against the rate limit, and returns how long until
+// the next one is allowed: 0 for at once.
+func (s *Server) overLimit() time.Duration {
+	if s.opts.RateLimit == 0 {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Sub(s.window) >= time.Minute {
+		s.window, s.inWindow = now, 0
+	}
+	if s.inWindow >= s.opts.RateLimit {
+		return s.window.Add(time.Minute).Sub(now)
+	}
+	s.inWindow++
+	return 0
+}
