@@ -1,0 +1,161 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// report records that the value at path is wrong.
+type report func(path, format string, args ...any)
+
+// maxSecrets is how many secrets may be live at once: the old one and the new.
+const maxSecrets = 2
+
+// sourceName is what can stand in a URL's path as it is.
+var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// check reports everything that is wrong with the values.
+func (c *Config) check(wrong report) {
+	if c.Temporal.TaskQueue == "" {
+		wrong("temporal.task_queue", "it is empty; want a name, like %s", signals.TaskQueue)
+	}
+	if _, _, err := c.SysdigURLs(); err != nil {
+		wrong("sysdig.region", "%w", err)
+	}
+	checkURL("sysdig.app_url", c.Sysdig.AppURL, wrong)
+	checkURL("sysdig.api_url", c.Sysdig.APIURL, wrong)
+	checkListen("starter.listen", c.Starter.Listen, wrong)
+	checkListen("worker.metrics_listen", c.Worker.MetricsListen, wrong)
+	c.checkSources(wrong)
+	if u, err := url.Parse(c.Evidence.URL); err != nil || u.Scheme == "" {
+		wrong("evidence.url", "%q: want a URL, like file:///var/lib/firebreak/evidence", c.Evidence.URL)
+	}
+	c.checkApprovals(wrong)
+	c.checkReserved(wrong)
+	c.checkRoutes(wrong)
+}
+
+func (c *Config) checkSources(wrong report) {
+	first := map[string]int{}
+	for i, s := range c.Starter.Sources {
+		path := fmt.Sprintf("starter.sources[%d]", i)
+		if !sourceName.MatchString(s.Name) {
+			wrong(path+".name", "%q: want letters, digits, dots, dashes and underscores: it is part of the webhook's URL", s.Name)
+		} else if earlier, taken := first[s.Name]; taken {
+			wrong(path+".name", "%q is the name of starter.sources[%d] too; want another", s.Name, earlier)
+		} else {
+			first[s.Name] = i
+		}
+		s.Auth.check(path+".auth", wrong)
+		if s.Tenant != "" {
+			wrong(path+".tenant", notSupported)
+		}
+	}
+}
+
+func (a Auth) check(path string, wrong report) {
+	switch a.Type {
+	case "":
+		wrong(path, "it is missing; want {type: bearer, secrets: [\"${NAME}\"]}, or {type: none} for a source that anybody may use")
+	case AuthNone:
+		if len(a.Secrets) > 0 {
+			wrong(path+".secrets", "type none checks no secrets; want none, or type bearer")
+		}
+	case AuthBearer:
+		if n := len(a.Secrets); n == 0 || n > maxSecrets {
+			wrong(path+".secrets", "%d secrets; want one, or %d while they are rotated", n, maxSecrets)
+		}
+		for i, s := range a.Secrets {
+			if s.text == "" {
+				wrong(fmt.Sprintf("%s.secrets[%d]", path, i), "it is empty; want a secret")
+			}
+		}
+	default:
+		wrong(path+".type", "auth type %s: want none or bearer", a.Type)
+	}
+}
+
+func (c *Config) checkApprovals(wrong report) {
+	switch c.Approvals.Trust {
+	case signals.TrustOpen:
+	case signals.TrustListed:
+		if len(c.Approvers().Analysts) == 0 {
+			wrong("approvals.groups", "trust listed needs analysts; want groups with members, like {soc: [ann, bob]}")
+		}
+	default:
+		wrong("approvals.trust", "%q: want %s or %s", c.Approvals.Trust, signals.TrustOpen, signals.TrustListed)
+	}
+	for _, group := range slices.Sorted(maps.Keys(c.Approvals.Groups)) {
+		for i, name := range c.Approvals.Groups[group] {
+			if name == "" {
+				wrong(fmt.Sprintf("approvals.groups.%s[%d]", group, i), "it is empty; want an analyst's name")
+			}
+		}
+	}
+}
+
+const notSupported = "this version does not support it; want it empty"
+
+// checkReserved refuses what a later version will do: it must not seem to be
+// in force.
+func (c *Config) checkReserved(wrong report) {
+	for _, reserved := range []struct {
+		path string
+		used bool
+	}{
+		{"sysdig.tenants", len(c.Sysdig.Tenants) > 0},
+		{"starter.journal", c.Starter.Journal != ""},
+		{"guard.protected", len(c.Guard.Protected) > 0},
+		{"guard.budgets", len(c.Guard.Budgets) > 0},
+		{"notify.urls", len(c.Notify.URLs) > 0},
+	} {
+		if reserved.used {
+			wrong(reserved.path, notSupported)
+		}
+	}
+}
+
+// checkRoutes compiles the routes, and gives their errors their places.
+func (c *Config) checkRoutes(wrong report) {
+	_, err := incident.NewRouter(c.Routes)
+	if err == nil {
+		return
+	}
+	parts := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		parts = joined.Unwrap()
+	}
+	for _, part := range parts {
+		var route *incident.RouteError
+		if !errors.As(part, &route) {
+			wrong("routes", "%w", part)
+			continue
+		}
+		wrong(fmt.Sprintf("routes[%d].%s", route.Index, route.Field), "%s", route.Reason)
+	}
+}
+
+func checkListen(path, address string, wrong report) {
+	_, port, err := net.SplitHostPort(address)
+	if number, portErr := strconv.Atoi(port); err != nil || portErr != nil || number < 0 || number > 65535 {
+		wrong(path, "%q: want HOST:PORT, like 127.0.0.1:8080; port 0 picks a free one", address)
+	}
+}
+
+func checkURL(path, text string, wrong report) {
+	if text == "" {
+		return
+	}
+	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		wrong(path, "%q: want a URL, like https://us2.app.sysdig.com", text)
+	}
+}

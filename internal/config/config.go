@@ -1,0 +1,219 @@
+// Package config is firebreak.yaml: its sections, their defaults, and the
+// errors that say where a file is wrong and what to write instead. It reads the
+// file and the environment it is given, and nothing else: flags and the
+// connection to Temporal are the commands' business.
+//
+// A file need not be complete: a key that it leaves out, or leaves empty, has
+// the value of the embedded default. A list or map that it does write replaces
+// the default one; `routes: []` means no routes.
+//
+// ${NAME} in a string stands for an environment variable, except in routes,
+// whose strings are expressions. Secrets are looked up when they are needed,
+// for each process has only its own; all else when the file is loaded.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"firebreak/internal/incident"
+	"firebreak/internal/sysdig"
+	"firebreak/signals"
+)
+
+// FileName is the configuration file in the working directory that is used
+// when none is named.
+const FileName = "firebreak.yaml"
+
+// defaultName stands for a file name in errors about the embedded default.
+const defaultName = "(embedded default)"
+
+//go:embed default.yaml
+var defaultYAML []byte
+
+// Config is the whole configuration.
+type Config struct {
+	Temporal  Temporal         `yaml:"temporal" json:"temporal"`
+	Sysdig    Sysdig           `yaml:"sysdig" json:"sysdig"`
+	Starter   Starter          `yaml:"starter" json:"starter"`
+	Worker    Worker           `yaml:"worker" json:"worker"`
+	Evidence  Evidence         `yaml:"evidence" json:"evidence"`
+	Approvals Approvals        `yaml:"approvals" json:"approvals"`
+	Guard     Guard            `yaml:"guard" json:"guard"`
+	Notify    Notify           `yaml:"notify" json:"notify"`
+	Routes    []incident.Route `yaml:"routes" json:"routes"`
+}
+
+// Temporal is what the configuration says of Temporal; the connection itself
+// comes from TEMPORAL_* or temporal.toml, as for the temporal CLI.
+type Temporal struct {
+	TaskQueue string `yaml:"task_queue" json:"task_queue"`
+}
+
+// Sysdig is the Sysdig Secure account.
+type Sysdig struct {
+	Region string `yaml:"region" json:"region"`
+	// AppURL and APIURL override the region's two hosts.
+	AppURL string `yaml:"app_url" json:"app_url"`
+	APIURL string `yaml:"api_url" json:"api_url"`
+	Token  Secret `yaml:"token" json:"token"`
+	// Tenants is reserved.
+	Tenants []any `yaml:"tenants" json:"tenants"`
+}
+
+// Starter is the webhook server.
+type Starter struct {
+	Listen string `yaml:"listen" json:"listen"`
+	// Journal is reserved.
+	Journal string   `yaml:"journal" json:"journal"`
+	Sources []Source `yaml:"sources" json:"sources"`
+}
+
+// Source is a sender of events, under its name in the webhook's path.
+type Source struct {
+	Name string `yaml:"name" json:"name"`
+	Auth Auth   `yaml:"auth" json:"auth"`
+	// Tenant is reserved.
+	Tenant string `yaml:"tenant" json:"tenant"`
+}
+
+// AuthType is how a source proves who it is.
+type AuthType string
+
+// The authentication types.
+const (
+	AuthNone   AuthType = "none"   // anybody; must be written out
+	AuthBearer AuthType = "bearer" // Authorization: Bearer SECRET
+)
+
+// Auth is how a source authenticates. Two secrets may be live at once, so that
+// they can be rotated.
+type Auth struct {
+	Type    AuthType `yaml:"type" json:"type"`
+	Secrets []Secret `yaml:"secrets" json:"secrets"`
+}
+
+// Worker is the worker process.
+type Worker struct {
+	MetricsListen string `yaml:"metrics_listen" json:"metrics_listen"`
+}
+
+// Evidence is where captures and reports are kept.
+type Evidence struct {
+	URL string `yaml:"url" json:"url"`
+}
+
+// Approvals says whose decision counts. Groups are names of analysts; with
+// trust listed, a member of any group may decide.
+type Approvals struct {
+	Trust  signals.Trust       `yaml:"trust" json:"trust"`
+	Groups map[string][]string `yaml:"groups" json:"groups"`
+}
+
+// Guard is reserved.
+type Guard struct {
+	Protected []any `yaml:"protected" json:"protected"`
+	Budgets   []any `yaml:"budgets" json:"budgets"`
+}
+
+// Notify is reserved.
+type Notify struct {
+	URLs []any `yaml:"urls" json:"urls"`
+}
+
+// Load reads the configuration file at path; with path "" it is [FileName] in
+// the working directory if that is there, and else the embedded default. All
+// that is wrong with a file is reported together; each part of the error is an
+// *[Error]. lookup is os.LookupEnv or stands in for it.
+func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
+	c := &Config{}
+	d := newDecoder(lookup)
+	d.decode(defaultName, defaultYAML, c)
+	name, text, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if name != "" {
+		d.decode(name, text, c)
+	}
+	// Values are only checked in a file that could be read as a whole: what is
+	// wrong with the shape would show again as something wrong with a value.
+	if len(d.problems) == 0 {
+		c.check(d.wrong)
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	for i, route := range c.Routes {
+		c.Routes[i] = route.WithDefaults()
+	}
+	return c, nil
+}
+
+// read reads the file to use; its name is "" for the embedded default.
+func read(path string) (name string, text []byte, err error) {
+	if path != "" {
+		text, err = os.ReadFile(path)
+		return path, text, err
+	}
+	text, err = os.ReadFile(FileName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	return FileName, text, err
+}
+
+// SysdigToken is the Sysdig API token.
+func (c *Config) SysdigToken() (string, error) { return c.Sysdig.Token.Resolve() }
+
+// SysdigURLs are the two hosts of the Sysdig account. A URL that is written
+// out wins; what is not comes from the region.
+func (c *Config) SysdigURLs() (app, api string, err error) {
+	app, api = c.Sysdig.AppURL, c.Sysdig.APIURL
+	if app != "" && api != "" {
+		return app, api, nil
+	}
+	regionApp, regionAPI, err := sysdig.RegionURLs(c.Sysdig.Region)
+	if err != nil {
+		return "", "", err
+	}
+	if app == "" {
+		app = regionApp
+	}
+	if api == "" {
+		api = regionAPI
+	}
+	return app, api, nil
+}
+
+// Approvers is who may decide, as it travels with an incident.
+func (c *Config) Approvers() signals.Approvers {
+	if c.Approvals.Trust != signals.TrustListed {
+		return signals.Approvers{Trust: signals.TrustOpen}
+	}
+	all := map[string]bool{}
+	for _, members := range c.Approvals.Groups {
+		for _, name := range members {
+			all[name] = true
+		}
+	}
+	return signals.Approvers{Trust: signals.TrustListed, Analysts: slices.Sorted(maps.Keys(all))}
+}
+
+// ResolveSecrets are the secrets that the source may authenticate with.
+func (s Source) ResolveSecrets() ([]string, error) {
+	var resolved []string
+	for _, secret := range s.Auth.Secrets {
+		value, err := secret.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		resolved = append(resolved, value)
+	}
+	return resolved, nil
+}

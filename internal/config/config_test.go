@@ -1,0 +1,252 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/config"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// env stands in for the environment.
+func env(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+// load loads a file with that text.
+func load(t *testing.T, text string, pairs ...string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return config.Load(path, env(pairs...))
+}
+
+func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c, err := config.Load("", env())
+	require.NoError(t, err, "nothing secret is needed to load")
+	three, cool := incident.Severity(3), incident.Duration(30*time.Second)
+	day, quarter := incident.Duration(24*time.Hour), incident.Duration(15*time.Minute)
+	miner := incident.Approval{Mode: incident.ModeOne, RemindEvery: quarter, EscalateAfter: 2 * quarter, ExpireAfter: day}
+	capture := incident.Approval{Mode: incident.ModeOne, RemindEvery: quarter, ExpireAfter: day}
+	by := []string{"host.name", "container.id"}
+	want := &config.Config{
+		Temporal: config.Temporal{TaskQueue: "firebreak"},
+		Sysdig:   config.Sysdig{Region: "us2", Tenants: []any{}},
+		Starter: config.Starter{Listen: "127.0.0.1:8080", Sources: []config.Source{
+			{Name: "sysdig", Auth: config.Auth{Type: config.AuthBearer, Secrets: make([]config.Secret, 1)}},
+		}},
+		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464"},
+		Evidence:  config.Evidence{URL: "file:///var/lib/firebreak/evidence"},
+		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}},
+		Guard:     config.Guard{Protected: []any{}, Budgets: []any{}},
+		Notify:    config.Notify{URLs: []any{}},
+		Routes: []incident.Route{
+			{
+				Name: "crypto-miner", When: `incident.rule.name == "Detect crypto miners using the Stratum protocol"`, Playbook: "crypto-miner",
+				CorrelateBy: by, MaxSeverity: &three, Approval: miner, SaveApproval: miner,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+			},
+			{
+				Name: "capture", When: "incident.severity <= 3", Playbook: "capture", CorrelateBy: by, Approval: capture, SaveApproval: capture,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+			},
+		},
+	}
+	require.Empty(t, cmp.Diff(want, c, cmpopts.IgnoreTypes(config.Secret{})))
+	require.Equal(t, "${SYSDIG_SECURE_API_TOKEN}", c.Sysdig.Token.String())
+	require.Equal(t, "${FIREBREAK_WEBHOOK_TOKEN}", c.Starter.Sources[0].Auth.Secrets[0].String())
+}
+
+func TestTheFileOfTheWorkingDirectoryIsUsedWhenNoneIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile(config.FileName, []byte("temporal: {task_queue: mine}\n"), 0o600))
+	c, err := config.Load("", env())
+	require.NoError(t, err)
+	require.Equal(t, "mine", c.Temporal.TaskQueue)
+
+	require.NoError(t, os.WriteFile(config.FileName, []byte("temporal: {queue: mine}\n"), 0o600))
+	_, err = config.Load("", env())
+	require.ErrorContains(t, err, "firebreak.yaml:1:12: temporal: unknown key")
+
+	_, err = config.Load("elsewhere.yaml", env())
+	require.ErrorIs(t, err, os.ErrNotExist, "a file that is named must be there")
+}
+
+func TestWhatAFileLeavesOutIsAsInTheDefault(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "# nothing\n", "---\n", "routes:\nstarter:\n  listen:\nsysdig: {region: us2}\n"} {
+		c, err := load(t, text)
+		require.NoError(t, err, text)
+		require.Len(t, c.Routes, 2)
+		require.Equal(t, "127.0.0.1:8080", c.Starter.Listen)
+		require.Equal(t, "sysdig", c.Starter.Sources[0].Name)
+	}
+	c, err := load(t, "routes: []\nstarter: {sources: [{name: demo, auth: {type: none}}]}\n")
+	require.NoError(t, err)
+	require.Empty(t, c.Routes, "a list that is written replaces the default")
+	require.Len(t, c.Starter.Sources, 1)
+	require.Empty(t, c.Starter.Sources[0].Auth.Secrets, "and nothing of the default shows through")
+	require.Equal(t, "127.0.0.1:8080", c.Starter.Listen)
+}
+
+func TestARouteIsReadInFull(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+routes:
+  - &base
+    name: a
+    when: |
+      incident.severity <= 3 &&
+        incident.output != "${HOME}"
+    playbook: crypto-miner
+    correlate_by: [cloud.account, user]
+    max_severity: 5
+    approval: &ask {expire_after: 1h}
+    save_approval: none
+    capture_first: true
+    capture: {duration: 2m, filter: "proc.name=xmrig"}
+    cool_down: 0s
+  - {name: b, when: "true", playbook: capture, approval: none, save_approval: *ask}
+`)
+	require.NoError(t, err)
+	a, b := c.Routes[0], c.Routes[1]
+	require.Equal(t, "incident.severity <= 3 &&\n  incident.output != \"${HOME}\"\n", a.When, "a condition is not interpolated")
+	require.Equal(t, []string{"cloud.account", "user"}, a.CorrelateBy)
+	require.EqualValues(t, 5, *a.MaxSeverity)
+	require.Equal(t, incident.ModeOne, a.Approval.Mode)
+	require.Equal(t, "1h0m0s", a.Approval.ExpireAfter.String())
+	require.Equal(t, incident.ModeNone, a.SaveApproval.Mode)
+	require.True(t, a.CaptureFirst)
+	require.Equal(t, "2m0s", a.Capture.Duration.String())
+	require.Equal(t, "proc.name=xmrig", a.Capture.Filter)
+	require.Zero(t, *a.CoolDown)
+	require.Equal(t, incident.ModeNone, b.Approval.Mode)
+	require.Equal(t, incident.ModeOne, b.SaveApproval.Mode)
+}
+
+// Each mistake is reported with its place, its key, what is wrong and what is
+// accepted.
+func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		text string
+		want []string // one per line of the error, without the file
+	}{
+		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, evidence, approvals, guard, notify, routes`}},
+		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, journal, sources`}},
+		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, playbook`}},
+		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},
+		"duplicate key":       {"sysdig: {}\nsysdig: {}", []string{`:2:1: mapping key "sysdig" already defined`}},
+		"two documents":       {"sysdig: {}\n---\nsysdig: {}", []string{`:1:1: 2 YAML documents; want one`}},
+		"a list as file":      {"- a", []string{`:1:1: found a list; want keys and values`}},
+		"text for a section":  {"starter: x", []string{`:1:10: starter: found text; want keys and values`}},
+		"number for text":     {"temporal: {task_queue: 5}", []string{`:1:24: temporal.task_queue: found 5; want text: put it in quotes`}},
+		"mapping for text":    {"temporal: {task_queue: {}}", []string{`:1:24: temporal.task_queue: found keys and values; want text`}},
+		"mapping for a list":  {"routes: {}", []string{`:1:9: routes: found keys and values; want a list, like [a, b]`}},
+		"text for a boolean":  {"routes: [{capture_first: maybe}]", []string{`:1:26: routes[0].capture_first: found text; want true or false`}},
+		"text for a number":   {"routes: [{max_severity: high}]", []string{`:1:25: routes[0].max_severity: found text; want a whole number`}},
+		"fraction":            {"routes: [{max_severity: 2.5}]", []string{`found 2.5; want a whole number`}},
+		"bad duration":        {"routes:\n  - cool_down: 15", []string{`:2:16: routes[0].cool_down: duration "15": want a number and a unit, like 30s, 15m or 24h`}},
+		"list for a duration": {"routes: [{cool_down: [1s]}]", []string{`routes[0].cool_down: found a list; want one value`}},
+		"list for a secret":   {"sysdig: {token: [a]}", []string{`sysdig.token: found a list; want text`}},
+		"unknown alias":       {"temporal: {task_queue: *q}", []string{`temporal.task_queue: alias *q has no anchor &q before it`}},
+		"unset variable":      {"evidence:\n  url: 's3://${BUCKET}'", []string{`:2:8: evidence.url: environment variable BUCKET is not set`}},
+		"no reference":        {"sysdig: {token: '${TOKEN'}", []string{`:1:17: sysdig.token: "${" begins no reference; want ${NAME}`}},
+
+		"unknown region":     {"sysdig: {region: us9}", []string{`:1:18: sysdig.region: `}},
+		"bad URL":            {"sysdig: {app_url: foo, api_url: 'ftp://x'}", []string{`:1:19: sysdig.app_url: "foo": want a URL`, `:1:33: sysdig.api_url: "ftp://x": want a URL`}},
+		"empty task queue":   {"temporal: {task_queue: ''}", []string{`:1:24: temporal.task_queue: it is empty`}},
+		"bad address":        {"starter: {listen: '8080'}\nworker: {metrics_listen: 'a:b'}", []string{`:1:19: starter.listen: "8080": want HOST:PORT`, `:2:26: worker.metrics_listen: "a:b": want HOST:PORT`}},
+		"evidence not a URL": {"evidence: {url: /var/lib}", []string{`:1:17: evidence.url: "/var/lib": want a URL`}},
+
+		"source without auth":     {"starter:\n  sources:\n    - name: a", []string{`:3:7: starter.sources[0].auth: it is missing; want {type: bearer`}},
+		"source of unknown auth":  {"starter: {sources: [{name: a, auth: {type: basic}}]}", []string{`:1:44: starter.sources[0].auth.type: auth type basic: want none or bearer`}},
+		"bearer without secret":   {"starter: {sources: [{name: a, auth: {type: bearer}}]}", []string{`starter.sources[0].auth.secrets: 0 secrets; want one`}},
+		"three secrets":           {"starter: {sources: [{name: a, auth: {type: bearer, secrets: [a, b, c]}}]}", []string{`starter.sources[0].auth.secrets: 3 secrets; want one, or 2`}},
+		"empty secret":            {"starter: {sources: [{name: a, auth: {type: bearer, secrets: ['']}}]}", []string{`starter.sources[0].auth.secrets[0]: it is empty`}},
+		"secret for nobody":       {"starter: {sources: [{name: a, auth: {type: none, secrets: [a]}}]}", []string{`starter.sources[0].auth.secrets: type none checks no secrets`}},
+		"source name in no URL":   {"starter: {sources: [{name: a/b, auth: {type: none}}]}", []string{`starter.sources[0].name: "a/b": want letters`}},
+		"two sources of a name":   {"starter: {sources: [{name: a, auth: {type: none}}, {name: a, auth: {type: none}}]}", []string{`starter.sources[1].name: "a" is the name of starter.sources[0] too`}},
+		"source of a tenant":      {"starter: {sources: [{name: a, auth: {type: none}, tenant: t}]}", []string{`starter.sources[0].tenant: this version does not support it`}},
+		"trust verified":          {"approvals: {trust: verified}", []string{`:1:20: approvals.trust: "verified": want open or listed`}},
+		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
+		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
+		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nstarter: {journal: /j}\nguard: {protected: [a], budgets: [b]}\nnotify: {urls: [u]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: starter.journal: this`, `:3:20: guard.protected: this`, `:3:34: guard.budgets: this`, `:4:16: notify.urls: this`}},
+		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
+		"mode two, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: two}}", []string{`:2:65: routes[0].approval.mode: "two": want none or one`}},
+		"mode two alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: two}", []string{`:2:58: routes[0].approval.mode: "two": want none or one`}},
+		"missing playbook":        {"routes:\n  - {name: a, when: 'true'}\n", []string{`:2:5: routes[0].playbook: "": want capture or crypto-miner`}},
+		"several, in their order": {"starter: {listen: x}\nroutes: [{name: '', when: 1 > 0, playbook: capture}]\nsysdig: {region: us9}", []string{`:1:19: starter.listen`, `:2:17: routes[0].name`, `:3:18: sysdig.region`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := load(t, tc.text)
+			require.Nil(t, c)
+			require.Error(t, err)
+			lines := strings.Split(err.Error(), "\n")
+			require.Len(t, lines, len(tc.want), err)
+			for i, want := range tc.want {
+				require.Contains(t, lines[i], want)
+				require.Contains(t, lines[i], "firebreak.yaml:")
+			}
+			var problem *config.Error
+			require.True(t, errors.As(err, &problem))
+		})
+	}
+}
+
+func TestStringsAreInterpolatedFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "evidence: {url: 'file:///${DIR}/${SUB}'}\nstarter: {listen: '${HOST}:8080'}\n",
+		"DIR", "evidence", "SUB", "a", "HOST", "127.0.0.1")
+	require.NoError(t, err)
+	require.Equal(t, "file:///evidence/a", c.Evidence.URL)
+	require.Equal(t, "127.0.0.1:8080", c.Starter.Listen)
+}
+
+func TestWrittenURLsWinOverTheRegion(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "sysdig: {region: us4}")
+	require.NoError(t, err)
+	app, api, err := c.SysdigURLs()
+	require.NoError(t, err)
+	require.Equal(t, "https://app.us4.sysdig.com", app)
+	require.Equal(t, "https://api.us4.sysdig.com", api)
+
+	c, err = load(t, "sysdig: {region: us4, api_url: 'http://127.0.0.1:9090'}")
+	require.NoError(t, err)
+	app, api, err = c.SysdigURLs()
+	require.NoError(t, err)
+	require.Equal(t, "https://app.us4.sysdig.com", app)
+	require.Equal(t, "http://127.0.0.1:9090", api)
+
+	_, err = load(t, "sysdig: {region: '', app_url: 'http://127.0.0.1:9090', api_url: 'http://127.0.0.1:9090'}")
+	require.NoError(t, err, "with both URLs no region is needed")
+}
+
+func TestApproversAreTheMembersOfAllGroups(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "approvals: {trust: listed, groups: {soc: [bob, ann], leads: [eve, ann]}}")
+	require.NoError(t, err)
+	require.Equal(t, signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann", "bob", "eve"}}, c.Approvers())
+	c, err = load(t, "approvals: {groups: {soc: [bob, ann]}}")
+	require.NoError(t, err)
+	require.Equal(t, signals.Approvers{Trust: signals.TrustOpen}, c.Approvers())
+}
