@@ -1,0 +1,68 @@
+// Package temporalclient connects to Temporal: with the settings of the
+// `temporal` command, without failing when the server is not up yet, and with
+// what the SDK's client does not tell by itself. It knows no playbook.
+package temporalclient
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
+)
+
+// Options reads the connection's settings from where the `temporal` command
+// reads them: the variables TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
+// TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_GRPC_META_…, and the profile
+// TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults: 127.0.0.1:7233
+// and namespace "default". A nil env is the environment of the process, a nil
+// metrics none.
+func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
+	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: env})
+	if err != nil {
+		return client.Options{}, fmt.Errorf("read Temporal connection settings: %w", err)
+	}
+	opts.HostPort = cmp.Or(opts.HostPort, "127.0.0.1:7233")
+	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
+	opts.Logger = log.NewStructuredLogger(logger)
+	opts.MetricsHandler = metrics
+	return opts, nil
+}
+
+// New returns a client that connects when it is first used.
+func New(opts client.Options) (client.Client, error) {
+	dial := &opts.ConnectionOptions.DialOptions
+	*dial = append(slices.Clip(*dial), grpc.WithChainUnaryInterceptor(captureStarted))
+	c, err := client.NewLazyClient(opts)
+	if err != nil {
+		return nil, fmt.Errorf("create Temporal client: %w", err)
+	}
+	return c, nil
+}
+
+// healthInterval is the time between two health checks while waiting.
+const healthInterval = 500 * time.Millisecond
+
+// WaitReady returns when Temporal answers that it is healthy. While it does not,
+// it is asked again every half second until ctx ends, and the error is the last
+// answer's.
+func WaitReady(ctx context.Context, c client.Client) error {
+	for {
+		_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for Temporal: %w", errors.Join(context.Cause(ctx), err))
+		case <-time.After(healthInterval):
+		}
+	}
+}
