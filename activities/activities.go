@@ -1,0 +1,95 @@
+// Package activities holds the side effects of playbooks: what is asked of
+// Sysdig, and what is stored as evidence. An activity may run more than once;
+// each says in its doc comment how it avoids to do things twice. It decides
+// nothing: that is the playbooks' part.
+package activities
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"firebreak/internal/evidence"
+	"firebreak/internal/sysdig"
+)
+
+// Activities are the side effects, with what they need. The method values of a
+// nil *Activities name them in playbooks.
+type Activities struct {
+	Sysdig   *sysdig.Client
+	Evidence *evidence.Store
+	Log      *slog.Logger
+	// Poll is the time between two looks at something that Sysdig is doing.
+	// Zero means DefaultPoll.
+	Poll time.Duration
+	// Settle is how long a submission that may have been lost is looked for
+	// before it is submitted again. Zero means DefaultSettle.
+	Settle time.Duration
+}
+
+// Defaults of Activities.
+const (
+	// DefaultPoll leaves Sysdig's rate limit, counted per minute, to others.
+	DefaultPoll = 2 * time.Second
+	// DefaultSettle is longer than a request is likely to be on its way after
+	// its sender died.
+	DefaultSettle = 10 * time.Second
+)
+
+func (a *Activities) poll() time.Duration {
+	if a.Poll > 0 {
+		return a.Poll
+	}
+	return DefaultPoll
+}
+
+func (a *Activities) settle() time.Duration {
+	if a.Settle > 0 {
+		return a.Settle
+	}
+	return DefaultSettle
+}
+
+// sleep waits, unless the activity is cancelled or its worker stops first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-activity.GetWorkerStopChannel(ctx):
+		return errWorkerStops
+	case <-timer.C:
+		return nil
+	}
+}
+
+// heartbeats reports the activity alive, with the details it resumes from,
+// while a call to the outside takes its time. Details must be safe to read
+// until the returned function was called.
+func heartbeats(ctx context.Context, details func() any) (stop func()) {
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		// The SDK sends them less often than they are recorded.
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx, details())
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-finished
+	}
+}

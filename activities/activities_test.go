@@ -1,0 +1,353 @@
+package activities_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"firebreak/activities"
+	"firebreak/internal/evidence"
+	"firebreak/internal/incident"
+	"firebreak/internal/sysdig"
+	"firebreak/internal/sysdig/sysdigtest"
+	"firebreak/signals"
+)
+
+// bench runs activities against a simulated Sysdig and a real directory.
+type bench struct {
+	*testsuite.TestActivityEnvironment
+	sysdig *sysdigtest.Server
+	dir    string
+}
+
+func newBench(t *testing.T, options sysdigtest.Options) *bench {
+	t.Helper()
+	server := sysdigtest.Start(t, options)
+	client, err := sysdig.NewClient(server.Config())
+	require.NoError(t, err)
+	dir := t.TempDir()
+	store, err := evidence.Open(t.Context(), "file://"+dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+
+	var suite testsuite.WorkflowTestSuite
+	discard := slog.New(slog.DiscardHandler)
+	suite.SetLogger(log.NewStructuredLogger(discard))
+	env := suite.NewTestActivityEnvironment()
+	env.SetTestTimeout(time.Minute)
+	env.RegisterActivity(&activities.Activities{
+		Sysdig: client, Evidence: store, Log: discard,
+		Poll: time.Millisecond, Settle: 20 * time.Millisecond,
+	})
+	return &bench{TestActivityEnvironment: env, sysdig: server, dir: dir}
+}
+
+// run runs an activity and decodes its result.
+func run[T any](b *bench, activity any, in any) (T, error) {
+	var out T
+	value, err := b.ExecuteActivity(activity, in)
+	if err != nil {
+		return out, err
+	}
+	return out, value.Get(&out)
+}
+
+const (
+	nodeHost      = "eeee000011112222333344445555666677778888999900001111222233334444"
+	nodeContainer = "6949e5f10829"
+	executions    = "/secure/response-actions/v1alpha1/action-executions"
+)
+
+func kill() activities.ActionInput {
+	return activities.ActionInput{
+		Action: "KILL_CONTAINER", CallerID: "firebreak-0001",
+		Parameters: map[string]any{"host.id": nodeHost, "container.id": nodeContainer},
+	}
+}
+
+// final returns the type of an error that is not retried, and fails if it is
+// one that is.
+func final(t *testing.T, err error) string {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.True(t, app.NonRetryable(), "%s", err)
+	return app.Type()
+}
+
+// retried fails unless the error is retried.
+func retried(t *testing.T, err error) *temporal.ApplicationError {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.False(t, app.NonRetryable(), "%s", err)
+	return app
+}
+
+var a *activities.Activities
+
+func TestAnActionIsFollowedToItsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	done, err := run[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	require.Equal(t, "COMPLETED", done.Status)
+	require.False(t, done.Adopted)
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+}
+
+func TestASubmissionWhoseAnswerWasLostIsAdoptedNotRepeated(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, ResetAfter: true})
+	_, err := run[activities.Execution](b, a.ExecuteAction, kill())
+	retried(t, err)
+	in := kill()
+	in.Resumed = true
+	done, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+	require.True(t, done.Adopted)
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+	require.Equal(t, 1, b.sysdig.Requests(http.MethodPost, executions))
+}
+
+func TestASubmissionThatNeverArrivedIsRepeatedAfterALook(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, ResetBefore: true})
+	_, err := run[activities.Execution](b, a.ExecuteAction, kill())
+	retried(t, err)
+	in := kill()
+	in.Resumed = true
+	done, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+	require.False(t, done.Adopted)
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+	require.Greater(t, b.sysdig.Requests(http.MethodGet, executions), 1, "it must look more than once before it submits again")
+}
+
+func TestARetryWithAKnownExecutionOnlyFollowsIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	done, err := run[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	b.SetHeartbeatDetails(map[string]any{"execution_id": done.ID})
+	again, err := run[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	require.Equal(t, done.ID, again.ID)
+	require.Equal(t, 1, b.sysdig.Requests(http.MethodPost, executions))
+}
+
+func TestNothingIsSubmittedWhileSysdigCannotSayWhetherItRan(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: executions, Times: 1, Status: http.StatusForbidden})
+	in := kill()
+	in.Resumed = true
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrAmbiguous, final(t, err))
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: executions, Times: 1, Status: http.StatusBadGateway})
+	_, err = run[activities.Execution](b, a.ExecuteAction, in)
+	retried(t, err)
+	require.Zero(t, b.sysdig.Requests(http.MethodPost, executions))
+}
+
+func TestAFailureThatSysdigReportsIsNotRetried(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	in := kill()
+	in.Parameters["container.id"] = "000000000000"
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrFailed, final(t, err))
+	require.ErrorContains(t, err, "KILL_CONTAINER: Sysdig reports FAILED")
+}
+
+func TestEveryAnswerOfSysdigIsRetriedOrNotAsItShould(t *testing.T) {
+	t.Parallel()
+	for code := 400; code < 600; code++ {
+		want := activities.ErrRefused
+		switch {
+		case code == http.StatusUnauthorized || code == http.StatusForbidden:
+			want = activities.ErrForbidden
+		case code == http.StatusNotFound:
+			want = activities.ErrNotFound
+		case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
+			want = ""
+		}
+		if http.StatusText(code) == "" {
+			continue
+		}
+		t.Run(http.StatusText(code), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, sysdigtest.Options{})
+			b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Status: code, RetryAfter: 7 * time.Second})
+			_, err := run[activities.Execution](b, a.ExecuteAction, kill())
+			if want != "" {
+				require.Equal(t, want, final(t, err))
+				return
+			}
+			app := retried(t, err)
+			if code == http.StatusTooManyRequests {
+				require.Equal(t, 7*time.Second, app.NextRetryDelay())
+			}
+		})
+	}
+}
+
+func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
+	t.Parallel()
+	twins := []sysdigtest.Host{
+		{Name: "twin", MAC: "aa:00:00:00:00:01", ID: "id-1", AgentID: 1},
+		{Name: "twin", MAC: "aa:00:00:00:00:02", ID: "id-2", AgentID: 2},
+	}
+	for name, test := range map[string]struct {
+		in   activities.EnrichInput
+		want string
+	}{
+		"by MAC address, however written":     {activities.EnrichInput{MAC: "AA-00-00-00-00-02"}, "id-2"},
+		"by host ID before anything else":     {activities.EnrichInput{HostID: "id-1", MAC: "aa:00:00:00:00:02"}, "id-1"},
+		"not by a name that two hosts share":  {activities.EnrichInput{HostName: "twin"}, ""},
+		"not by nothing":                      {activities.EnrichInput{}, ""},
+		"by name where the MAC is not known":  {activities.EnrichInput{HostName: "ALONE", MAC: "ff:ff:ff:ff:ff:ff"}, "id-3"},
+		"not at all where nothing is matched": {activities.EnrichInput{HostName: "nobody"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hosts := append(twins[:2:2], sysdigtest.Host{Name: "alone", MAC: "aa:00:00:00:00:03", ID: "id-3", AgentID: 3})
+			b := newBench(t, sysdigtest.Options{Hosts: hosts})
+			found, err := run[activities.Enrichment](b, a.Enrich, test.in)
+			require.NoError(t, err)
+			require.Equal(t, test.want, found.Host.ID)
+			require.Equal(t, incident.Tenant{ID: "55001", Name: "Acme Corp"}, found.Tenant)
+			require.NotEmpty(t, found.Note)
+		})
+	}
+}
+
+func captureOfNode() activities.CaptureInput {
+	return activities.CaptureInput{
+		Name: "firebreak-0001", HostName: "gke-cluster-gcp-demo-san-default-pool-66250c41-vd1o", MAC: "42:01:0a:80:00:05",
+		AgentID: "58014837", CustomerID: "55001", ContainerID: nodeContainer, Duration: incident.Duration(15 * time.Second),
+		Since: time.Now(),
+	}
+}
+
+func captures(e sysdigtest.Effect) bool { return e.Kind == sysdigtest.Capture }
+
+func TestACaptureIsTakenAndStoredWithItsHash(t *testing.T) {
+	t.Parallel()
+	const size = 3<<20 + 17
+	b := newBench(t, sysdigtest.Options{CaptureSize: size})
+	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	require.Equal(t, "firebreak-0001", created.Name)
+	done, err := run[activities.Capture](b, a.AwaitCapture, created)
+	require.NoError(t, err)
+	file, err := run[activities.StoredFile](b, a.SaveCapture, activities.SaveInput{
+		Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1", ApprovedBy: []string{"ann"},
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, size, file.Size)
+	require.Equal(t, []string{"ann"}, file.ApprovedBy)
+
+	hash := sha256.New()
+	_, err = io.Copy(hash, sysdigtest.CaptureReader(created.ID, size))
+	require.NoError(t, err)
+	require.Equal(t, hex.EncodeToString(hash.Sum(nil)), file.SHA256)
+	stored, err := os.Stat(filepath.Join(b.dir, "capture:node-1:host", "run-1", "firebreak-0001.scap"))
+	require.NoError(t, err)
+	require.EqualValues(t, size, stored.Size())
+}
+
+func TestACaptureWhoseCreationWasNotAnsweredIsFoundByItsName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: "/api/v1/captures", Times: 1, ResetAfter: true})
+	_, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	retried(t, err)
+	in := captureOfNode()
+	in.Resumed = true
+	found, err := run[activities.Capture](b, a.CreateCapture, in)
+	require.NoError(t, err)
+	require.NotZero(t, found.ID)
+	require.NoError(t, b.sysdig.WaitFor(t.Context(), func(l sysdigtest.Ledger) bool { return l.Count(captures) > 0 }))
+	require.Equal(t, 1, b.sysdig.Ledger().Count(captures))
+	require.Equal(t, 1, b.sysdig.Requests(http.MethodPost, "/api/v1/captures"))
+}
+
+func TestACaptureOfABusyHostWaitsItsTurn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{Step: time.Minute})
+	_, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	second := captureOfNode()
+	second.Name = "firebreak-0002"
+	_, err = run[activities.Capture](b, a.CreateCapture, second)
+	require.Positive(t, retried(t, err).NextRetryDelay())
+}
+
+func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	done, err := run[activities.Capture](b, a.AwaitCapture, created)
+	require.NoError(t, err)
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 1, Truncate: true})
+	in := activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
+	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	retried(t, err)
+	_, err = os.Stat(filepath.Join(b.dir, "capture:node-1:host", "run-1", "firebreak-0001.scap"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
+	require.NoError(t, err)
+	require.EqualValues(t, 1<<20, file.Size)
+}
+
+func TestTheManifestListsEverythingThatIsStored(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	scap := activities.StoredFile{CaptureID: "7", ApprovedBy: []string{"ann"}}
+	scap.Name, scap.Size, scap.SHA256 = "firebreak-0001.scap", 9, "feed"
+	in := activities.ReportInput{
+		Page: signals.Page{
+			WorkflowID: "crypto-miner:node-1:6949e5f10829", RunID: "run-1", Outcome: signals.Contained,
+			Incident: incident.Incident{ID: "event-1"}, WarRoom: []signals.Entry{{Actor: "ann", Kind: signals.KindNote, Text: "**hello**"}},
+		},
+		Files: []activities.StoredFile{scap},
+	}
+	stored, err := run[[]activities.StoredFile](b, a.StoreReport, in)
+	require.NoError(t, err)
+	require.Len(t, stored, 4)
+
+	dir := filepath.Join(b.dir, "crypto-miner:node-1:6949e5f10829", "run-1")
+	content, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	require.NoError(t, err)
+	var manifest evidence.Manifest
+	require.NoError(t, json.Unmarshal(content, &manifest))
+	require.Equal(t, "contained", manifest.Outcome)
+	names := []string{}
+	for _, file := range manifest.Files {
+		names = append(names, file.Name)
+		if file.Name == scap.Name {
+			continue
+		}
+		body, err := os.ReadFile(filepath.Join(dir, file.Name))
+		require.NoError(t, err)
+		sum := sha256.Sum256(body)
+		require.Equal(t, hex.EncodeToString(sum[:]), file.SHA256)
+	}
+	require.Equal(t, []string{"firebreak-0001.scap", "incident.json", "war-room.json", "report.md"}, names)
+}

@@ -1,0 +1,151 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/internal/incident"
+	"firebreak/internal/sysdig"
+)
+
+// CaptureInput is one intended system capture.
+type CaptureInput struct {
+	// Name tells it from all others: by it a capture is found whose creation was
+	// not answered.
+	Name        string            `json:"name"`
+	HostName    string            `json:"host_name"`
+	MAC         string            `json:"mac"`
+	AgentID     string            `json:"agent_id"`
+	CustomerID  string            `json:"customer_id"`
+	ContainerID string            `json:"container_id,omitzero"` // absent: the whole host
+	Duration    incident.Duration `json:"duration"`
+	Filter      string            `json:"filter,omitzero"`
+	// Since is a time before the capture can have been created.
+	Since time.Time `json:"since"`
+	// Resumed says that an earlier run may have created it already.
+	Resumed bool `json:"resumed,omitzero"`
+}
+
+// Capture is a system capture that exists in Sysdig. Size is 0 until it is
+// done, and if Sysdig does not tell.
+type Capture struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+	Size int64  `json:"size,omitzero"`
+}
+
+// outstandingDelay is how long a capture waits before it asks for its turn
+// again: Sysdig takes one capture per host at a time.
+const outstandingDelay = 5 * time.Second
+
+// captureGrace is how long a capture may take, twice the longest duration: an
+// agent does not always start one, and Sysdig never says so (sysdig-sdk-python,
+// examples/create_sysdig_capture.py).
+const captureGrace = 10 * time.Minute
+
+// CreateCapture creates a system capture. Captures have no caller ID, so one
+// that may exist already is looked for by its name before it is created again.
+func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Capture, error) {
+	info := activity.GetInfo(ctx)
+	var clean int32
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &clean); err != nil {
+			clean = 0
+		}
+	}
+	stop := heartbeats(ctx, func() any { return clean })
+	defer func() { stop() }()
+
+	if info.Attempt > 1 || in.Resumed {
+		settled := clean != 0 && clean == info.Attempt-1
+		found, err := a.findCapture(ctx, in, settled)
+		if err != nil || found != nil {
+			return captureOf(found), err
+		}
+	}
+	created, err := a.Sysdig.CreateCapture(ctx, sysdig.CaptureRequest{
+		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,
+		Agent:    sysdig.Agent{ID: in.AgentID, Customer: in.CustomerID, MachineID: in.MAC, HostName: in.HostName},
+		Duration: time.Duration(in.Duration), Filter: in.Filter,
+	})
+	if err == nil {
+		return captureOf(created), nil
+	}
+	stop()
+	stop = func() {}
+	if !sysdig.MayHaveTakenEffect(err) {
+		activity.RecordHeartbeat(ctx, info.Attempt)
+	}
+	if sysdig.OutstandingCapture(err) {
+		return Capture{}, temporal.NewApplicationErrorWithOptions(
+			"another capture of this host is under way, waiting for its turn", "capture-outstanding",
+			temporal.ApplicationErrorOptions{Cause: err, NextRetryDelay: outstandingDelay, Category: temporal.ApplicationErrorCategoryBenign})
+	}
+	return Capture{}, toTemporal("create capture", err)
+}
+
+// findCapture looks a capture up by its name; see find.
+func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled bool) (*sysdig.Capture, error) {
+	end := time.Now().Add(a.settle())
+	for {
+		captures, err := a.Sysdig.Captures(ctx, in.Since.Add(-time.Minute), time.Now().Add(time.Minute))
+		if err != nil {
+			return nil, unknowable("look up the capture by its name", err)
+		}
+		for i := range captures {
+			// Sysdig may append the extension to the name it was given.
+			if strings.TrimSuffix(captures[i].Name, ".scap") == in.Name {
+				return &captures[i], nil
+			}
+		}
+		if settled || time.Now().After(end) {
+			return nil, nil
+		}
+		if err := sleep(ctx, min(a.poll(), time.Second)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// AwaitCapture polls a capture until its file can be downloaded. It only reads.
+func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, error) {
+	started := time.Now()
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &started); err != nil {
+			started = time.Now()
+		}
+	}
+	stop := heartbeats(ctx, func() any { return started })
+	defer stop()
+	for wait := min(a.poll(), 200*time.Millisecond); ; wait = min(2*wait, a.poll()) {
+		capture, err := a.Sysdig.Capture(ctx, in.ID)
+		if err != nil {
+			return Capture{}, toTemporal("poll capture", err)
+		}
+		switch {
+		case capture.Failed():
+			return Capture{}, temporal.NewNonRetryableApplicationError(
+				fmt.Sprintf("capture %d: Sysdig reports %s", in.ID, capture.Status), ErrFailed, nil)
+		case capture.Done():
+			return captureOf(capture), nil
+		case time.Since(started) > captureGrace:
+			return Capture{}, temporal.NewNonRetryableApplicationError(
+				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, captureGrace), ErrFailed, nil)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return Capture{}, err
+		}
+	}
+}
+
+func captureOf(c *sysdig.Capture) Capture {
+	if c == nil {
+		return Capture{}
+	}
+	return Capture{ID: c.ID, Name: strings.TrimSuffix(c.Name, ".scap"), Size: c.Size}
+}

@@ -1,0 +1,127 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/internal/evidence"
+	"firebreak/internal/report"
+	"firebreak/signals"
+)
+
+// StoredFile is a file of evidence.
+type StoredFile = evidence.Item
+
+// SaveInput is a capture to be stored as evidence of an incident.
+type SaveInput struct {
+	Capture    Capture  `json:"capture"`
+	WorkflowID string   `json:"workflow_id"`
+	RunID      string   `json:"run_id"`
+	ApprovedBy []string `json:"approved_by,omitempty"`
+}
+
+// SaveCapture streams a capture's file from Sysdig into the evidence store. An
+// attempt that is cut short leaves nothing behind, and the next one begins
+// anew. A body that is shorter than announced, or no capture at all, is never
+// stored.
+func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile, error) {
+	body, size, err := a.Sysdig.DownloadCapture(ctx, in.Capture.ID)
+	if err != nil {
+		return StoredFile{}, toTemporal("download capture", err)
+	}
+	defer body.Close()
+	stop := heartbeats(ctx, func() any { return nil })
+	defer stop()
+
+	var refused error
+	check := func(head []byte) error {
+		refused = evidence.CheckCapture(head)
+		return refused
+	}
+	key := evidence.Prefix(in.WorkflowID, in.RunID) + in.Capture.Name + ".scap"
+	file, err := a.Evidence.Put(ctx, key, "application/octet-stream", &announced{body: body, left: size}, check)
+	switch {
+	case refused != nil:
+		return StoredFile{}, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("capture %d is not stored: %s", in.Capture.ID, refused), ErrEvidence, refused)
+	case err != nil:
+		return StoredFile{}, fmt.Errorf("store capture: %w", err)
+	}
+	return StoredFile{
+		File: file, CaptureID: strconv.FormatInt(in.Capture.ID, 10), ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC(),
+	}, nil
+}
+
+// announced makes a body that ends before its announced length an error.
+type announced struct {
+	body io.Reader
+	left int64 // negative: unknown
+}
+
+func (r *announced) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	if r.left >= 0 {
+		r.left = max(0, r.left-int64(n))
+		if err == io.EOF && r.left > 0 { //nolint:errorlint // Read's contract is io.EOF itself
+			return n, io.ErrUnexpectedEOF
+		}
+	}
+	return n, err
+}
+
+// ReportInput is an incident that closes, and the files stored before.
+type ReportInput struct {
+	Page  signals.Page `json:"page"`
+	Files []StoredFile `json:"files,omitempty"`
+}
+
+// StoreReport writes the incident as JSON, its war room, the report for people,
+// and last the manifest, which makes the evidence complete. A repeated attempt
+// writes the same again. It returns the files it wrote.
+func (a *Activities) StoreReport(ctx context.Context, in ReportInput) ([]StoredFile, error) {
+	// The hour of the attempt would differ from attempt to attempt.
+	now := activity.GetInfo(ctx).ScheduledTime.UTC()
+	prefix := evidence.Prefix(in.Page.WorkflowID, in.Page.RunID)
+	var stored []StoredFile
+	put := func(name, contentType string, content []byte) error {
+		file, err := a.Evidence.Put(ctx, prefix+name, contentType, bytes.NewReader(content), nil)
+		if err != nil {
+			return fmt.Errorf("store %s: %w", name, err)
+		}
+		stored = append(stored, StoredFile{File: file, StoredAt: now})
+		return nil
+	}
+	page, err := json.MarshalIndent(in.Page, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode incident: %w", err)
+	}
+	warRoom, err := json.MarshalIndent(in.Page.WarRoom, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode war room: %w", err)
+	}
+	if err := put("incident.json", "application/json", page); err != nil {
+		return nil, err
+	}
+	if err := put("war-room.json", "application/json", warRoom); err != nil {
+		return nil, err
+	}
+	if err := put("report.md", "text/markdown; charset=utf-8", []byte(report.Report(&in.Page))); err != nil {
+		return nil, err
+	}
+	manifest, err := a.Evidence.WriteManifest(ctx, evidence.Manifest{
+		WorkflowID: in.Page.WorkflowID, RunID: in.Page.RunID, IncidentID: in.Page.Incident.ID,
+		Outcome: string(in.Page.Outcome), CreatedAt: now, Files: append(in.Files[:len(in.Files):len(in.Files)], stored...),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store manifest: %w", err)
+	}
+	return append(stored, StoredFile{File: manifest, StoredAt: now}), nil
+}

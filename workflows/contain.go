@@ -1,0 +1,81 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/report"
+	"firebreak/signals"
+)
+
+// execute carries out the approved request, with the parameters that were
+// approved, and follows the execution to its end. An error is for good: what
+// can be retried without a human already was.
+func (r *response) execute(ctx workflow.Context) error {
+	var a *activities.Activities
+	request := r.approval.request
+	info := workflow.GetInfo(ctx)
+	in := activities.ActionInput{
+		Action:     request.Action,
+		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
+		Parameters: request.Parameters,
+		Resumed:    wasReset(info),
+	}
+	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
+	var done activities.Execution
+	if err := workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
+		return outOfTime(err)
+	}
+	r.failed, r.returned = nil, false
+	r.containedAt = workflow.Now(ctx)
+	adopted := ""
+	if done.Adopted {
+		adopted = ", submitted earlier and adopted"
+	}
+	r.log(ctx, actorSysdig, signals.KindAction, "%s %s: execution %s%s", request.Action, done.Status, done.ID, adopted)
+	return nil
+}
+
+// outOfTime makes a deadline that passed an ambiguous end: after attempts
+// without an answer nobody here can say whether one of them took effect.
+func outOfTime(err error) error {
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		return temporal.NewNonRetryableApplicationError(describe(err), activities.ErrAmbiguous, err)
+	}
+	return err
+}
+
+// returns watches for the same detection during the cool-down, and reports
+// whether it came back.
+func (r *response) returns(ctx workflow.Context) bool {
+	coolDown := time.Duration(*r.in.Route.CoolDown)
+	if coolDown == 0 {
+		return false
+	}
+	r.log(ctx, actorFirebreak, signals.KindCheck, "watching %s for the same detection", coolDown)
+	r.setState(ctx, signals.Watching)
+	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      coolDown,
+		TimerOptions: workflow.TimerOptions{Summary: "cool-down ends"},
+	}, func() bool { return r.returned })
+	if err != nil {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "the workflow was cancelled while watching")
+		return false
+	}
+	r.drain(ctx)
+	if !r.returned {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "the detection did not return")
+	}
+	return r.returned
+}
+
+// wasReset reports whether the run repeats an earlier one's history, whose
+// actions may have been carried out.
+func wasReset(info *workflow.Info) bool {
+	return info.OriginalRunID != "" && info.OriginalRunID != info.WorkflowExecution.RunID
+}

@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// require makes sure that the incident has the fields an action needs: from the
+// event, else from Sysdig, else from an analyst. It returns approved once they
+// are all there.
+func (r *response) require(ctx workflow.Context, fields []string) verdict {
+	if r.complete(ctx, fields) {
+		return approved
+	}
+	r.enrich(ctx)
+	if r.complete(ctx, fields) {
+		return approved
+	}
+	missing := r.page.Incident.Missing(fields...)
+	r.asks++
+	request, err := signals.NewRequest(actionAmend, r.page.Incident.Target(), map[string]any{"missing": strings.Join(missing, ", ")}, r.asks)
+	if err != nil {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "fields cannot be asked for: %s", err)
+		return rejected
+	}
+	r.approval = newApproval(request, incident.ModeOne, r.in.Approvers)
+	r.needed = fields
+	r.wait(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields, r.in.Route.Approval)
+	r.needed = nil
+	return r.decide(ctx)
+}
+
+// complete checks the required fields and says so.
+func (r *response) complete(ctx workflow.Context, fields []string) bool {
+	if missing := r.page.Incident.Missing(fields...); len(missing) > 0 {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "missing: %s", strings.Join(missing, ", "))
+		return false
+	}
+	r.log(ctx, actorFirebreak, signals.KindCheck, "all required fields are there: %s", strings.Join(fields, ", "))
+	return true
+}
+
+// enrich fills absent fields from what Sysdig knows of the host and the
+// customer. A failure only leaves them missing.
+func (r *response) enrich(ctx workflow.Context) {
+	var a *activities.Activities
+	var found activities.Enrichment
+	in := activities.EnrichInput{HostName: r.page.Incident.Host.Name, HostID: r.page.Incident.Host.ID, MAC: r.page.Incident.Host.MAC}
+	err := workflow.ExecuteActivity(lookup(ctx, "Look the host up in Sysdig"), a.Enrich, in).Get(ctx, &found)
+	if err != nil {
+		r.log(ctx, actorSysdig, signals.KindCheck, "enrichment failed: %s", describe(err))
+		return
+	}
+	filled := r.page.Incident.FillFrom(&incident.Incident{Host: found.Host, Tenant: found.Tenant})
+	if len(filled) == 0 {
+		r.log(ctx, actorSysdig, signals.KindCheck, "nothing to add: %s", found.Note)
+		return
+	}
+	r.log(ctx, actorSysdig, signals.KindCheck, "%s: filled %s", found.Note, strings.Join(filled, ", "))
+}
+
+// amendable checks that an analyst may amend now. Once approval was asked for,
+// the target is fixed: what is executed is what was approved.
+func (r *response) amendable(analyst string) error {
+	if err := entitled(r.in.Approvers, analyst); err != nil {
+		return err
+	}
+	if r.page.State != signals.Open && r.page.State != signals.NeedsFields {
+		return fmt.Errorf("too late: the incident is %s, its fields are fixed", r.page.State)
+	}
+	return nil
+}
+
+// amended settles the wait for missing fields once they are all there.
+func (r *response) amended(analyst string) {
+	if r.needed != nil && len(r.page.Incident.Missing(r.needed...)) == 0 && r.approval.verdict == undecided {
+		r.approval.verdict, r.approval.by = approved, analyst
+	}
+}

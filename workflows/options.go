@@ -1,0 +1,57 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Activities fail over fast and are patient in total: a worker that died is
+// noticed after a missed heartbeat, a Sysdig that is down is retried until the
+// deadline, and only then is a human asked.
+const (
+	heartbeat      = 10 * time.Second
+	lookupAttempt  = 30 * time.Second
+	lookupDeadline = 2 * time.Minute
+	actDeadline    = 30 * time.Minute
+	queueDeadline  = 2 * time.Hour // captures of one host wait their turn
+	storeAttempt   = time.Minute
+	storeDeadline  = 15 * time.Minute
+)
+
+func retries() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+}
+
+// lookup is for reading from Sysdig.
+func lookup(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: lookupAttempt, ScheduleToCloseTimeout: lookupDeadline,
+		RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+	})
+}
+
+// acting is for what takes effect and is followed to its end.
+func acting(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: actDeadline,
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+	})
+}
+
+// queuing is for what may have to wait for others first.
+func queuing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: queueDeadline,
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+	})
+}
+
+// storing is for small files of evidence.
+func storing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: storeAttempt, ScheduleToCloseTimeout: storeDeadline,
+		RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+	})
+}

@@ -1,0 +1,237 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/incident"
+	"firebreak/internal/report"
+	"firebreak/signals"
+)
+
+// Actors of war-room entries that are not analysts.
+const (
+	actorFirebreak = "firebreak"
+	actorSysdig    = "sysdig"
+	actorStarter   = "starter"
+)
+
+// response is one incident under way: everything a playbook knows. Playbooks
+// change it only through its methods, which keep the war room, the search
+// attributes and the page in Temporal Web in step with it.
+type response struct {
+	in   signals.Input
+	page signals.Page
+
+	// seen holds the IDs of the events that were counted.
+	seen map[string]bool
+	// approval is the decision that is waited for, nil while there is none.
+	approval *approval
+	// decided holds what became of earlier requests, by request ID, and last the
+	// latest of them.
+	decided map[string]string
+	last    string
+	// needed are the fields that an analyst is asked to supply, nil otherwise.
+	needed []string
+	// asks counts the requests, so that each has an ID of its own.
+	asks int
+	// failed is why the last action failed for good, nil after a success.
+	failed error
+	// returned is set when the detection returned after its containment.
+	returned bool
+	// containedAt is when the threat was contained, zero before.
+	containedAt time.Time
+
+	capture activities.Capture
+	files   []activities.StoredFile
+}
+
+// open takes the incident's first event and registers everything people can
+// send or ask, before anything blocks.
+func open(ctx workflow.Context, in signals.Input, playbook string) (*response, error) {
+	info := workflow.GetInfo(ctx)
+	in.Route = in.Route.WithDefaults()
+	r := &response{
+		in: in,
+		page: signals.Page{
+			WorkflowID: info.WorkflowExecution.ID,
+			RunID:      info.WorkflowExecution.RunID,
+			Playbook:   playbook,
+			Route:      in.Route.Name,
+			State:      signals.Open,
+			Evidence:   []string{},
+			WarRoom:    []signals.Entry{},
+		},
+		seen:    map[string]bool{},
+		decided: map[string]string{},
+	}
+	if err := r.answer(ctx); err != nil {
+		return nil, err
+	}
+	r.listen(ctx)
+	r.refresh(ctx)
+	// Whoever starts a playbook without the starter may send the event later.
+	if err := workflow.Await(ctx, func() bool { return r.page.Events.Count > 0 }); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// answer registers the queries.
+func (r *response) answer(ctx workflow.Context) error {
+	page := func() (signals.Page, error) { return r.page, nil }
+	if err := workflow.SetQueryHandlerWithOptions(ctx, signals.QueryIncident, page,
+		workflow.QueryHandlerOptions{Description: "The incident: state, pending request, evidence, war room"}); err != nil {
+		return fmt.Errorf("register query %s: %w", signals.QueryIncident, err)
+	}
+	warRoom := func() ([]signals.Entry, error) { return r.page.WarRoom, nil }
+	if err := workflow.SetQueryHandlerWithOptions(ctx, signals.QueryWarRoom, warRoom,
+		workflow.QueryHandlerOptions{Description: "The war room: the incident's timeline"}); err != nil {
+		return fmt.Errorf("register query %s: %w", signals.QueryWarRoom, err)
+	}
+	return nil
+}
+
+// log appends to the war room.
+func (r *response) log(ctx workflow.Context, actor string, kind signals.Kind, format string, args ...any) {
+	text := format
+	if len(args) > 0 {
+		text = fmt.Sprintf(format, args...)
+	}
+	r.page.WarRoom = append(r.page.WarRoom, signals.Entry{
+		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: clip(text, maxEntry),
+	})
+	r.refresh(ctx)
+}
+
+// setState moves the incident on, where operations see it: in the search
+// attributes and on the page.
+func (r *response) setState(ctx workflow.Context, state signals.State) {
+	pending := signals.IncidentPending.ValueUnset()
+	if r.page.Pending != nil {
+		pending = signals.IncidentPending.ValueSet(r.page.Pending.Action)
+	}
+	r.page.State = state
+	if err := workflow.UpsertTypedSearchAttributes(ctx, signals.IncidentState.ValueSet(string(state)), pending); err != nil {
+		workflow.GetLogger(ctx).Error("Search attributes not updated.", "error", err)
+	}
+	r.refresh(ctx)
+}
+
+// refresh renders the incident's page for Temporal Web. It is not part of the
+// history, so it may change freely.
+func (r *response) refresh(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, report.Details(&r.page, workflow.GetInfo(ctx).Namespace))
+}
+
+// addEvents counts events, and lets later ones supply what the first lacked.
+func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
+	batch, err := signals.DecodeEvents(raw)
+	if err != nil {
+		r.log(ctx, actorStarter, signals.KindRefused, "events not taken: %s", err)
+		return
+	}
+	before := r.page.Events.Count
+	for i := range batch.Events {
+		event := &batch.Events[i]
+		if r.seen[event.ID] {
+			r.page.Events.Duplicates++
+			continue
+		}
+		r.seen[event.ID] = true
+		r.page.Events.Count++
+		if r.page.Events.Count == 1 {
+			r.page.Incident = *event
+			r.log(ctx, actorStarter, signals.KindEvent, "opened by event %s: %s (severity %d, %s) on %s",
+				event.ID, event.Rule.Name, event.Severity, event.SeverityLabel, event.Target())
+			continue
+		}
+		r.page.Incident.FillFrom(event)
+		r.amended(actorStarter)
+		if r.recurs(event) {
+			r.returned = true
+			r.log(ctx, actorStarter, signals.KindEvent, "the detection returned: event %s at %s",
+				event.ID, event.OccurredAt.UTC().Format(time.RFC3339))
+		}
+	}
+	r.page.Events.Duplicates += batch.Duplicates
+	// A flood must not flood the war room: it is told at 2, 4, 8, … events.
+	if after := r.page.Events.Count; before > 0 && bits.Len(uint(after)) > bits.Len(uint(before)) {
+		r.log(ctx, actorStarter, signals.KindEvent, "%d events so far", after)
+	}
+	r.refresh(ctx)
+}
+
+// recurs reports whether an event shows the same detection after the
+// containment. One that happened before it only arrived late.
+func (r *response) recurs(event *incident.Incident) bool {
+	return !r.containedAt.IsZero() && event.Rule.Name == r.page.Incident.Rule.Name && event.OccurredAt.After(r.containedAt)
+}
+
+// severe is the severity check: it reports whether the playbook may act.
+func (r *response) severe(ctx workflow.Context) bool {
+	limit := incident.MildestSeverity
+	if r.in.Route.MaxSeverity != nil {
+		limit = *r.in.Route.MaxSeverity
+	}
+	severity := r.page.Incident.Severity
+	if severity > limit {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "severity %d (%s) is milder than the route's limit %d: nothing is done",
+			severity, severity.Label(), limit)
+		return false
+	}
+	r.log(ctx, actorFirebreak, signals.KindCheck, "severity %d (%s) is within the route's limit %d", severity, severity.Label(), limit)
+	return true
+}
+
+// failure records why an action failed for good; the next ask is whether to
+// try again.
+func (r *response) failure(ctx workflow.Context, action string, err error) {
+	r.failed = err
+	if isAmbiguous(err) {
+		r.log(ctx, actorFirebreak, signals.KindAction, "%s: Sysdig cannot say whether it ran: %s", action, describe(err))
+		return
+	}
+	r.log(ctx, actorFirebreak, signals.KindAction, "%s failed: %s", action, describe(err))
+}
+
+// policy is how the next decision is asked for: as the route says, but always
+// by a human after a failure or a return, so that nothing loops by itself.
+func (r *response) policy(p incident.Approval) incident.Approval {
+	if p.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
+		p.Mode = incident.ModeOne
+	}
+	return p
+}
+
+// deniedOutcome is how an incident ends whose last request was not approved:
+// as failed or ambiguous if it was to try again after a failure.
+func (r *response) deniedOutcome(v verdict) signals.State {
+	switch {
+	case r.failed == nil:
+		return v.outcome()
+	case isAmbiguous(r.failed):
+		return signals.Ambiguous
+	default:
+		return signals.Failed
+	}
+}
+
+func isAmbiguous(err error) bool {
+	return applicationErrorType(err) == activities.ErrAmbiguous
+}
+
+func applicationErrorType(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Type()
+	}
+	return ""
+}

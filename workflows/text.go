@@ -1,0 +1,41 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// Bounds of text, in bytes.
+const (
+	maxEntry   = 2000 // a war-room entry
+	maxQuoted  = 100  // a value quoted in an entry
+	maxSummary = 200  // a summary of an activity or a timer
+)
+
+// clip shortens text that came from outside.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// describe words an activity's error for a person: what failed, without the
+// wrapping that the SDK adds.
+func describe(err error) string {
+	if err == nil {
+		return "unknown reason"
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Message()
+	}
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		return fmt.Sprintf("no result before the deadline (%s)", timeout.TimeoutType())
+	}
+	return err.Error()
+}

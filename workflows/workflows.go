@@ -1,0 +1,25 @@
+// Package workflows holds the playbooks: deterministic code that reads like the
+// steps an analyst would follow, and nothing else. Every side effect is an
+// activity. Start with capture.go or crypto_miner.go; what they share is in
+// response.go (the incident under way), ask.go (approvals), fields.go (required
+// fields), contain.go (response actions), recording.go (system captures) and
+// close.go (the end).
+//
+// A playbook that has landed keeps replaying its stored histories
+// (testdata/histories): a change of its commands goes through
+// workflow.GetVersion.
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/signals"
+)
+
+// Register adds every playbook to a worker, or to a replayer. A new playbook is
+// a file in this package, a line here, and its names in package signals.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(Capture, workflow.RegisterOptions{Name: signals.WorkflowCapture})
+	r.RegisterWorkflowWithOptions(CryptoMiner, workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
+}

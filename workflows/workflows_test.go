@@ -1,0 +1,447 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"firebreak/activities"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+	"firebreak/workflows"
+)
+
+// bench is a playbook in the time-skipping test environment, with Sysdig and
+// the evidence store played by functions.
+type bench struct {
+	*testsuite.TestWorkflowEnvironment
+	t *testing.T
+
+	enrich  func() (activities.Enrichment, error)
+	execute func(activities.ActionInput) (activities.Execution, error)
+	capture func(activities.CaptureInput) (activities.Capture, error)
+	save    func(activities.SaveInput) (activities.StoredFile, error)
+
+	executed []activities.ActionInput
+	reported []signals.Page
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+
+	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
+	b.enrich = func() (activities.Enrichment, error) {
+		return activities.Enrichment{
+			Host:   incident.Host{ID: "host-1", Name: "node-1", MAC: "aa:bb:cc:dd:ee:01", AgentID: "99001"},
+			Tenant: incident.Tenant{ID: "55001"}, Note: "connected agent 99001",
+		}, nil
+	}
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		return activities.Capture{ID: 7, Name: in.Name, Size: 100}, nil
+	}
+	b.save = func(in activities.SaveInput) (activities.StoredFile, error) {
+		file := activities.StoredFile{CaptureID: "7", ApprovedBy: in.ApprovedBy}
+		file.Name, file.Size, file.SHA256 = in.Capture.Name+".scap", 100, "feed"
+		return file, nil
+	}
+	var a *activities.Activities
+	b.RegisterActivity(a)
+	b.OnActivity(a.Enrich, mock.Anything, mock.Anything).Return(
+		func(context.Context, activities.EnrichInput) (activities.Enrichment, error) { return b.enrich() }).Maybe()
+	b.OnActivity(a.ExecuteAction, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.ActionInput) (activities.Execution, error) {
+			b.executed = append(b.executed, in)
+			return b.execute(in)
+		}).Maybe()
+	b.OnActivity(a.CreateCapture, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.CaptureInput) (activities.Capture, error) { return b.capture(in) }).Maybe()
+	b.OnActivity(a.AwaitCapture, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.Capture) (activities.Capture, error) { return in, nil }).Maybe()
+	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
+	b.OnActivity(a.StoreReport, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.ReportInput) ([]activities.StoredFile, error) {
+			b.reported = append(b.reported, in.Page)
+			file := activities.StoredFile{}
+			file.Name = "manifest.json"
+			return []activities.StoredFile{file}, nil
+		}).Maybe()
+	return b
+}
+
+// at sends a signal after a time.
+func (b *bench) at(after time.Duration, name string, payload any) {
+	b.RegisterDelayedCallback(func() { b.SignalWorkflow(name, payload) }, after)
+}
+
+// run runs a playbook to its end and returns its page, also of a failed one.
+func (b *bench) run(playbook any, in signals.Input, events ...incident.Incident) signals.Page {
+	b.t.Helper()
+	b.at(0, signals.Events, signals.EventBatch{Events: events})
+	b.ExecuteWorkflow(playbook, in)
+	require.True(b.t, b.IsWorkflowCompleted(), "the playbook is stuck")
+	var page signals.Page
+	if err := b.GetWorkflowError(); err != nil {
+		var app *temporal.ApplicationError
+		require.ErrorAs(b.t, err, &app)
+		require.True(b.t, app.HasDetails(), "%s", err)
+		require.NoError(b.t, app.Details(&page))
+		return page
+	}
+	require.NoError(b.t, b.GetWorkflowResult(&page))
+	return page
+}
+
+// miner is an event with every field CryptoMiner needs.
+func miner() incident.Incident {
+	inc := incident.Incident{
+		ID: "event-1", Rule: incident.Rule{Name: "Detect crypto miners using the Stratum protocol"}, Severity: 0,
+		Host:      incident.Host{ID: "host-1", Name: "node-1", MAC: "aa:bb:cc:dd:ee:01"},
+		Container: incident.Container{ID: "6949e5f10829", Name: "web"},
+		Process:   incident.Process{PID: 4711, Name: "xmrig"},
+	}
+	inc.Derive()
+	return inc
+}
+
+func noCoolDown() *incident.Duration { return new(incident.Duration) }
+
+func minerInput() signals.Input {
+	return signals.Input{Route: incident.Route{Name: "crypto-miner", Playbook: "crypto-miner", CoolDown: noCoolDown()}}
+}
+
+func captureInput() signals.Input {
+	return signals.Input{Route: incident.Route{Name: "capture", Playbook: "capture"}}
+}
+
+func decision(analyst string) signals.Decision {
+	return signals.Decision{Analyst: analyst, Reason: "confirmed"}
+}
+
+// texts returns the war-room texts of a kind.
+func texts(page signals.Page, kind signals.Kind) []string {
+	found := []string{}
+	for _, entry := range page.WarRoom {
+		if entry.Kind == kind {
+			found = append(found, entry.Text)
+		}
+	}
+	return found
+}
+
+func TestCryptoMinerKillsTheContainerOnceApproved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+	require.Equal(t, "KILL_CONTAINER", b.executed[0].Action)
+	require.Equal(t, map[string]any{"host.id": "host-1", "container.id": "6949e5f10829"}, b.executed[0].Parameters)
+	require.LessOrEqual(t, len(b.executed[0].CallerID), 128)
+	require.Equal(t, []string{"approved KILL_CONTAINER: confirmed"}, texts(page, signals.KindDecision))
+	require.Nil(t, page.Pending)
+	require.Len(t, b.reported, 1)
+}
+
+func TestCryptoMinerActsWithoutAskingWhereTheRouteSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+}
+
+func TestCryptoMinerOnTheHostItselfKillsTheProcess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	event := miner()
+	event.Container = incident.Container{}
+	page := b.run(workflows.CryptoMiner, minerInput(), event)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "KILL_PROCESS", b.executed[0].Action)
+	sent, err := json.Marshal(b.executed[0].Parameters)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"host.id":"host-1","process.id":4711,"startTime":-1}`, string(sent))
+}
+
+func TestCryptoMinerDoesNothingBelowTheThreshold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	limit := incident.Severity(3)
+	in := minerInput()
+	in.Route.MaxSeverity = &limit
+	event := miner()
+	event.Severity = 4
+	page := b.run(workflows.CryptoMiner, in, event)
+	require.Equal(t, signals.BelowThreshold, page.Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestCryptoMinerRejectedKillsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestARejectionThatArrivesTogetherWithAnApprovalWins(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.RegisterDelayedCallback(func() {
+		b.SignalWorkflowSkippingWorkflowTask(signals.Approve, decision("ann"))
+		b.SignalWorkflow(signals.Reject, decision("bob"))
+	}, time.Minute)
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestAnUnansweredRequestRemindsEscalatesAndExpires(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval = incident.Approval{
+		Mode: incident.ModeOne, RemindEvery: incident.Duration(15 * time.Minute),
+		EscalateAfter: incident.Duration(30 * time.Minute), ExpireAfter: incident.Duration(time.Hour),
+	}
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Empty(t, b.executed)
+	var id string
+	for _, entry := range page.WarRoom {
+		if entry.Kind == signals.KindRequest {
+			id = entry.Text[len("KILL_CONTAINER container 6949e5f10829 on node-1 (request "):][:12]
+		}
+	}
+	require.Equal(t, []string{
+		"still waiting for a decision on request " + id + " (KILL_CONTAINER), for 15m0s",
+		"escalated: nobody answered request " + id + " for 30m0s",
+		"still waiting for a decision on request " + id + " (KILL_CONTAINER), for 30m0s",
+		"still waiting for a decision on request " + id + " (KILL_CONTAINER), for 45m0s",
+	}, texts(page, signals.KindReminder))
+}
+
+func TestMissingFieldsComeFromSysdig(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	event := miner()
+	event.Host.ID = ""
+	page := b.run(workflows.CryptoMiner, minerInput(), event)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "host-1", b.executed[0].Parameters["host.id"])
+}
+
+func TestMissingFieldsComeFromAnAnalystWhenSysdigHasNone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{Note: "no such agent"}, nil }
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9"}})
+	b.at(3*time.Minute, signals.Approve, decision("ann"))
+	event := miner()
+	event.Host.ID = ""
+	var waiting signals.Page
+	b.RegisterDelayedCallback(func() { waiting = b.query() }, 90*time.Second)
+	page := b.run(workflows.CryptoMiner, minerInput(), event)
+	require.Equal(t, signals.NeedsFields, waiting.State)
+	require.Equal(t, "AMEND", waiting.Pending.Action)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "host-9", b.executed[0].Parameters["host.id"])
+	require.Equal(t, []string{"approve did not count: nothing can be approved while fields are missing: supply them with amend, or reject"},
+		texts(page, signals.KindRefused))
+}
+
+func (b *bench) query() signals.Page {
+	value, err := b.QueryWorkflow(signals.QueryIncident)
+	require.NoError(b.t, err)
+	var page signals.Page
+	require.NoError(b.t, value.Get(&page))
+	return page
+}
+
+func TestMissingFieldsThatNobodySuppliesExpire(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) {
+		return activities.Enrichment{}, temporal.NewNonRetryableApplicationError("token refused", activities.ErrForbidden, nil)
+	}
+	event := miner()
+	event.Host.ID = ""
+	page := b.run(workflows.CryptoMiner, minerInput(), event)
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestAFailedActionIsAskedAboutAgainAndMayThenSucceed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if len(b.executed) == 1 {
+			return activities.Execution{}, temporal.NewNonRetryableApplicationError("agent busy", activities.ErrFailed, nil)
+		}
+		return activities.Execution{ID: "x-2", Status: "COMPLETED"}, nil
+	}
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 2)
+	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID, "a new intention needs a new caller ID")
+}
+
+func TestAFailedActionThatIsNotTriedAgainFailsTheIncident(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, temporal.NewNonRetryableApplicationError("agent busy", activities.ErrFailed, nil)
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Failed, page.Outcome)
+	require.ErrorContains(t, b.GetWorkflowError(), "agent busy")
+	require.Len(t, b.reported, 1)
+}
+
+func TestAnActionNobodyCanAccountForEndsAmbiguous(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, nil)
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Ambiguous, page.Outcome)
+	require.NoError(t, b.GetWorkflowError())
+	require.Len(t, b.executed, 1, "it must not fire again by itself")
+}
+
+func TestADetectionThatReturnsReopensTheRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.RegisterDelayedCallback(func() {
+		late, again := miner(), miner()
+		late.ID, late.OccurredAt = "event-2", b.Now().Add(-time.Hour)
+		again.ID, again.OccurredAt = "event-3", b.Now()
+		b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{late}})
+		require.Equal(t, signals.Watching, b.query().State, "an event from before the containment only arrived late")
+		b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+	}, 5*time.Minute)
+	b.at(6*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 2)
+	require.Equal(t, 3, page.Events.Count)
+}
+
+func TestCaptureIsTakenAndSavedOnceBothWereApproved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.Capture, captureInput(), miner())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Len(t, page.Evidence, 2)
+	require.Contains(t, page.Evidence[0], ".scap")
+}
+
+func TestCaptureThatIsNotSavedStaysInSysdig(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Reject, decision("bob"))
+	page := b.run(workflows.Capture, captureInput(), miner())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []string{"manifest.json"}, page.Evidence)
+}
+
+func TestCaptureSavesWithoutAskingWhereTheRouteSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := captureInput()
+	in.Route.Approval.Mode, in.Route.SaveApproval.Mode = incident.ModeNone, incident.ModeNone
+	page := b.run(workflows.Capture, in, miner())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Len(t, page.Evidence, 2)
+}
+
+func TestCaptureFirstTakesEvidenceBeforeItIsDestroyed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var order []string
+	capture, execute := b.capture, b.execute
+	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		order = append(order, "capture")
+		return capture(in)
+	}
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		order = append(order, "kill")
+		return execute(in)
+	}
+	in := minerInput()
+	in.Route.CaptureFirst, in.Route.Approval.Mode = true, incident.ModeNone
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"capture", "kill"}, order)
+	require.Len(t, page.Evidence, 2)
+}
+
+func TestACaptureThatFailsDoesNotHoldUpContainment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.capture = func(activities.CaptureInput) (activities.Capture, error) {
+		return activities.Capture{}, temporal.NewNonRetryableApplicationError("captures are off", activities.ErrRefused, nil)
+	}
+	in := minerInput()
+	in.Route.CaptureFirst, in.Route.Approval.Mode = true, incident.ModeNone
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+}
+
+func TestAnEventIDCountsOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	second := miner()
+	second.ID = "event-2"
+	b.at(time.Minute, signals.Events, signals.EventBatch{Events: []incident.Incident{miner(), second}, Duplicates: 2})
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.EventCount{Count: 2, Duplicates: 3}, page.Events)
+}
+
+func TestACancelledIncidentKillsNothingAndStillReports(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.RegisterDelayedCallback(b.CancelWorkflow, time.Minute)
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Empty(t, b.executed)
+	require.Len(t, b.reported, 1)
+}
