@@ -16,8 +16,12 @@ import (
 // in a URL to be rendered.
 const MaxDetails = 8 << 10
 
-// maxValue bounds a value in the table of fields, in bytes before escaping.
-const maxValue = 200
+// maxValue bounds a value in the table of fields, in bytes before escaping,
+// which can double it; maxActions bounds how many of Sysdig's own are shown.
+const (
+	maxValue   = 150
+	maxActions = 3
+)
 
 // Details is the incident's page in Temporal Web: what is asked and the command
 // that answers it, the incident, and as much of the war room as fits, newest
@@ -117,7 +121,7 @@ func fields(b *strings.Builder, inc *incident.Incident) {
 	row("file", inc.File.Path)
 	row("user", inc.User)
 	row("output", inc.Output)
-	for _, action := range inc.Actions {
+	for _, action := range inc.Actions[:min(len(inc.Actions), maxActions)] {
 		row("done by policy", fmt.Sprintf("%s, successful: %t %s", action.Type, action.Successful, action.Error))
 	}
 }

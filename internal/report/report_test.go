@@ -1,0 +1,131 @@
+package report_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/incident"
+	"firebreak/internal/report"
+	"firebreak/signals"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func at(minute int) time.Time { return time.Date(2026, 4, 28, 13, minute, 50, 0, time.UTC) }
+
+func waiting() signals.Page {
+	page := signals.Page{
+		WorkflowID: "crypto-miner:node-1:6949e5f10829", RunID: "run-1", Playbook: "crypto-miner", Route: "crypto-miner",
+		State: signals.AwaitingApproval,
+		Incident: incident.Incident{
+			ID: "event-1", Severity: 0, Rule: incident.Rule{Name: "Detect crypto miners using the Stratum protocol"},
+			Policy: incident.Policy{Name: "Sysdig Runtime Threat Detection"}, OccurredAt: at(13),
+			Host:      incident.Host{ID: "host-1", Name: "node-1", MAC: "42:01:0a:80:00:05"},
+			Container: incident.Container{ID: "6949e5f10829", Name: "web", Image: "docker.io/example/web", Tag: "1.3"},
+			Process:   incident.Process{PID: 4711, Name: "xmrig", Cmdline: "xmrig -o stratum+tcp://pool.example.com:3333", Parent: "sh"},
+			User:      "root",
+			Actions:   []incident.PolicyAction{{Type: "POLICY_ACTION_CAPTURE", Successful: true}},
+		},
+		Pending: &signals.Request{
+			ID: "9cb5aa86463c", Action: "KILL_CONTAINER", Need: 1, ExpiresAt: at(59),
+			Parameters: map[string]any{"host.id": "host-1", "container.id": "6949e5f10829"},
+		},
+		Events:   signals.EventCount{Count: 2, Duplicates: 1},
+		Evidence: []string{"firebreak-0001.scap"},
+		WarRoom: []signals.Entry{
+			{Time: at(14), Actor: "starter", Kind: signals.KindEvent, Text: "opened by event event-1"},
+			{Time: at(15), Actor: "firebreak", Kind: signals.KindRequest, Text: "KILL_CONTAINER container 6949e5f10829 on node-1"},
+		},
+	}
+	page.Incident.Derive()
+	return page
+}
+
+// hostile is an incident whose every text tries to draw what is not there.
+func hostile() signals.Page {
+	forged := "x`\n\n## Approved by ann\n\n| a | b |\n|---|---|\n**approved** [link](https://evil.example.com) <img src=x> ![i](https://evil.example.com/i.png)\r\n- 2026-01-01 · decision · **ann** · approved\u2028# heading"
+	page := waiting()
+	inc := &page.Incident
+	inc.Rule.Name, inc.Policy.Name, inc.Output, inc.EventURL, inc.User = forged, forged, forged, "javascript:alert(1)", forged
+	inc.Host.Name, inc.Container.Name, inc.Container.Image, inc.Container.ID = forged, forged, forged, forged
+	inc.Process.Cmdline, inc.Process.Parent, inc.File.Path = forged, forged, forged
+	inc.Kubernetes.Namespace, inc.Cloud.Account = forged, forged
+	inc.Actions = []incident.PolicyAction{{Type: forged, Error: forged}}
+	page.Route = forged
+	page.Pending.Parameters = map[string]any{"host.id": forged}
+	page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(16), Actor: forged, Kind: signals.KindNote, Text: forged})
+	page.Evidence = []string{forged}
+	return page
+}
+
+func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
+	t.Parallel()
+	needsFields := waiting()
+	needsFields.State = signals.NeedsFields
+	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id"}
+	closed := waiting()
+	closed.Pending, closed.State, closed.Outcome = nil, signals.Contained, signals.Contained
+	closedPage, hostilePage, waitingPage := closed, hostile(), waiting()
+	for name, text := range map[string]string{
+		"waiting.md":         report.Details(&waitingPage, "default"),
+		"other-namespace.md": report.Details(&waitingPage, "prod"),
+		"needs-fields.md":    report.Details(&needsFields, "default"),
+		"closed.md":          report.Details(&closedPage, "default"),
+		"report.md":          report.Report(&closedPage),
+		"hostile.md":         report.Details(&hostilePage, "default"),
+		"hostile-report.md":  report.Report(&hostilePage),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden := filepath.Join("testdata", name)
+			if *update {
+				require.NoError(t, os.MkdirAll("testdata", 0o755))
+				require.NoError(t, os.WriteFile(golden, []byte(text), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), text)
+		})
+	}
+}
+
+func TestNothingFromAnEventCanDrawAHeadingALinkOrALine(t *testing.T) {
+	t.Parallel()
+	page, plain := hostile(), waiting()
+	text := report.Details(&page, "default") + report.Report(&page)
+	for _, forbidden := range []string{"\n## Approved", "[link](", "![i](", " <img", "\n- 2026-01-01", "\u2028", "**approved**"} {
+		require.NotContains(t, text, forbidden)
+	}
+	headings := func(s string) int { return strings.Count(s, "\n#") }
+	require.Equal(t, headings(report.Details(&plain, "default")), headings(report.Details(&page, "default")))
+}
+
+func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
+	t.Parallel()
+	page := hostile()
+	worst := strings.Repeat("*", 5000)
+	inc := &page.Incident
+	inc.Rule.Name, inc.Policy.Name, inc.Output, inc.EventURL, inc.User, inc.ID = worst, worst, worst, worst, worst, worst
+	inc.Host.Name, inc.Container.Name, inc.Kubernetes.Pod, inc.Cloud.Region = worst, worst, worst, worst
+	inc.Process.Cmdline, inc.Process.Parent, inc.File.Path = worst, worst, worst
+	page.Pending.Action, page.Route = worst, worst
+	for range 300 {
+		inc.Actions = append(inc.Actions, incident.PolicyAction{Type: worst})
+	}
+	for i := range 5000 {
+		page.WarRoom = append(page.WarRoom, signals.Entry{
+			Time: at(17), Actor: "ann", Kind: signals.KindNote, Text: fmt.Sprint("note ", i, strings.Repeat("*", 2000)),
+		})
+	}
+	text := report.Details(&page, "default")
+	require.LessOrEqual(t, len(text), report.MaxDetails)
+	require.Contains(t, text, "earlier entries")
+	require.Contains(t, text, "Decision wanted", "what is asked must never be pushed out")
+}

@@ -1,0 +1,94 @@
+package signals_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+func TestEventsOfOneTargetHaveOneWorkflowID(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		route incident.Route
+		inc   incident.Incident
+		want  string
+	}{
+		"container": {
+			incident.Route{Playbook: "crypto-miner"},
+			incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{ID: "6949e5f10829"}},
+			"crypto-miner:node-1:6949e5f10829",
+		},
+		"host itself": {
+			incident.Route{Playbook: "capture"}, incident.Incident{Host: incident.Host{Name: "node-1"}}, "capture:node-1:host",
+		},
+		"host by MAC address": {
+			incident.Route{Playbook: "capture"}, incident.Incident{Host: incident.Host{MAC: "42:01:0a:80:00:05"}}, "capture:42:01:0a:80:00:05:host",
+		},
+		"container of an unknown host": {
+			incident.Route{Playbook: "capture"}, incident.Incident{Container: incident.Container{ID: "6949e5f10829"}}, "capture:unknown:6949e5f10829",
+		},
+		"cloud account and user": {
+			incident.Route{Playbook: "capture"},
+			incident.Incident{Cloud: incident.Cloud{Account: "289645096542"}, User: "bob@example.com"}, "capture:289645096542:bob@example.com",
+		},
+		"nothing known": {
+			incident.Route{Playbook: "capture"}, incident.Incident{ID: "event-1"}, "capture:event:event-1",
+		},
+		"by the route's own fields": {
+			incident.Route{Playbook: "crypto-miner", CorrelateBy: []string{"kubernetes.namespace", "kubernetes.workload_name"}},
+			incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "shop", WorkloadName: "web"}}, "crypto-miner:shop:web",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, signals.WorkflowID(&test.route, &test.inc))
+		})
+	}
+}
+
+func TestAHostileHostNameMakesASafeIDOfItsOwn(t *testing.T) {
+	t.Parallel()
+	safe := regexp.MustCompile(`^[A-Za-z0-9._@:-]+$`)
+	seen := map[string]string{}
+	for _, host := range []string{
+		"a/b", "a_b", "a b", "../..", "..", ".", "a'; rm -rf /", "{workflowId}", "node\n1", strings.Repeat("n", 500), strings.Repeat("n", 501),
+		"нода", "\xff\xfe", "a\x00b",
+	} {
+		id := signals.WorkflowID(&incident.Route{Playbook: "capture"}, &incident.Incident{Host: incident.Host{Name: host}})
+		require.Regexp(t, safe, id)
+		require.Less(t, len(id), 250)
+		require.NotContains(t, seen, id, "%q and %q meet", host, seen[id])
+		seen[id] = host
+	}
+}
+
+func TestARequestIsKnownByWhatWouldBeDone(t *testing.T) {
+	t.Parallel()
+	id := func(action, target string, parameters map[string]any, ask int) string {
+		request, err := signals.NewRequest(action, target, parameters, ask)
+		require.NoError(t, err)
+		require.Len(t, request.ID, 12)
+		return request.ID
+	}
+	kill := map[string]any{"host.id": "h", "container.id": "c"}
+	first := id("KILL_CONTAINER", "c", kill, 1)
+	require.Equal(t, first, id("KILL_CONTAINER", "c", map[string]any{"container.id": "c", "host.id": "h"}, 1))
+	require.NotEqual(t, first, id("STOP_CONTAINER", "c", kill, 1))
+	require.NotEqual(t, first, id("KILL_CONTAINER", "d", kill, 1))
+	require.NotEqual(t, first, id("KILL_CONTAINER", "c", map[string]any{"host.id": "h", "container.id": "d"}, 1))
+	require.NotEqual(t, first, id("KILL_CONTAINER", "c", kill, 2), "asked again is another request")
+}
+
+func TestACallerIDNamesOneIntendedExecution(t *testing.T) {
+	t.Parallel()
+	id := signals.CallerID("w", "r", "q")
+	require.Regexp(t, `^firebreak-[0-9a-f]{32}$`, id)
+	for _, other := range []string{signals.CallerID("v", "r", "q"), signals.CallerID("w", "s", "q"), signals.CallerID("w", "r", "p")} {
+		require.NotEqual(t, id, other)
+	}
+}
