@@ -58,7 +58,10 @@ type Temporal struct {
 // Sysdig is the Sysdig Secure account.
 type Sysdig struct {
 	Region string `yaml:"region" json:"region"`
-	// AppURL and APIURL override the region's two hosts.
+	// SecureURL is SYSDIG_SECURE_URL, the application host as Sysdig's Terraform
+	// provider takes it; it wins over the region.
+	SecureURL string `yaml:"-" json:"-"`
+	// AppURL and APIURL override the two hosts.
 	AppURL string `yaml:"app_url" json:"app_url"`
 	APIURL string `yaml:"api_url" json:"api_url"`
 	Token  Secret `yaml:"token" json:"token"`
@@ -149,6 +152,7 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	if err := d.err(); err != nil {
 		return nil, err
 	}
+	c.Sysdig.SecureURL, _ = lookup("SYSDIG_SECURE_URL")
 	for i, route := range c.Routes {
 		c.Routes[i] = route.WithDefaults()
 	}
@@ -171,22 +175,22 @@ func read(path string) (name string, text []byte, err error) {
 // SysdigToken is the Sysdig API token.
 func (c *Config) SysdigToken() (string, error) { return c.Sysdig.Token.Resolve() }
 
-// SysdigURLs are the two hosts of the Sysdig account. A URL that is written
-// out wins; what is not comes from the region.
+// SysdigURLs are the two hosts of the Sysdig account. A URL that is written out
+// wins, then SYSDIG_SECURE_URL, then the region. An API URL that is not written
+// out goes with the application's, so that a token is never sent to a region
+// that nobody named.
 func (c *Config) SysdigURLs() (app, api string, err error) {
 	app, api = c.Sysdig.AppURL, c.Sysdig.APIURL
-	if app != "" && api != "" {
-		return app, api, nil
-	}
-	regionApp, regionAPI, err := sysdig.RegionURLs(c.Sysdig.Region)
-	if err != nil {
-		return "", "", err
+	if app == "" {
+		app = c.Sysdig.SecureURL
 	}
 	if app == "" {
-		app = regionApp
+		if app, _, err = sysdig.RegionURLs(c.Sysdig.Region); err != nil {
+			return "", "", err
+		}
 	}
 	if api == "" {
-		api = regionAPI
+		api = sysdig.APIURL(app)
 	}
 	return app, api, nil
 }

@@ -221,24 +221,43 @@ func TestStringsAreInterpolatedFromTheEnvironment(t *testing.T) {
 	require.Equal(t, "127.0.0.1:8080", c.Starter.Listen)
 }
 
-func TestWrittenURLsWinOverTheRegion(t *testing.T) {
+func TestTheSysdigHostsComeFromTheNearestThatNamesThem(t *testing.T) {
 	t.Parallel()
-	c, err := load(t, "sysdig: {region: us4}")
-	require.NoError(t, err)
-	app, api, err := c.SysdigURLs()
-	require.NoError(t, err)
-	require.Equal(t, "https://app.us4.sysdig.com", app)
-	require.Equal(t, "https://api.us4.sysdig.com", api)
-
-	c, err = load(t, "sysdig: {region: us4, api_url: 'http://127.0.0.1:9090'}")
-	require.NoError(t, err)
-	app, api, err = c.SysdigURLs()
-	require.NoError(t, err)
-	require.Equal(t, "https://app.us4.sysdig.com", app)
-	require.Equal(t, "http://127.0.0.1:9090", api)
-
-	_, err = load(t, "sysdig: {region: '', app_url: 'http://127.0.0.1:9090', api_url: 'http://127.0.0.1:9090'}")
-	require.NoError(t, err, "with both URLs no region is needed")
+	const secure = "SYSDIG_SECURE_URL"
+	for name, test := range map[string]struct {
+		text     string
+		env      []string
+		app, api string
+	}{
+		"default region": {"", nil, "https://us2.app.sysdig.com", "https://api.us2.sysdig.com"},
+		"region":         {"sysdig: {region: us4}", nil, "https://app.us4.sysdig.com", "https://api.us4.sysdig.com"},
+		"variable wins over the region": {
+			"sysdig: {region: us4}", []string{secure, "https://eu1.app.sysdig.com/"}, "https://eu1.app.sysdig.com/", "https://api.eu1.sysdig.com",
+		},
+		"one host for both where there is no region": {
+			"", []string{secure, "https://sysdig.example.com"}, "https://sysdig.example.com", "https://sysdig.example.com",
+		},
+		"written URLs win": {
+			"sysdig: {app_url: https://a.example.com, api_url: https://b.example.com}", []string{secure, "https://eu1.app.sysdig.com"},
+			"https://a.example.com", "https://b.example.com",
+		},
+		"an API host of its own for a region": {
+			"sysdig: {region: us3, api_url: https://b.example.com}", nil, "https://app.us3.sysdig.com", "https://b.example.com",
+		},
+		"a written application host brings its region's API host": {
+			"sysdig: {app_url: https://app.au1.sysdig.com}", nil, "https://app.au1.sysdig.com", "https://api.au1.sysdig.com",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg, err := load(t, test.text, test.env...)
+			require.NoError(t, err)
+			app, api, err := cfg.SysdigURLs()
+			require.NoError(t, err)
+			require.Equal(t, test.app, app)
+			require.Equal(t, test.api, api)
+		})
+	}
 }
 
 func TestApproversAreTheMembersOfAllGroups(t *testing.T) {
