@@ -1,0 +1,34 @@
+package command
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"firebreak/signals"
+)
+
+func (s *session) noteCommand() *cobra.Command {
+	var from sender
+	cmd := &cobra.Command{
+		Use:               "note ID TEXT",
+		Short:             "Write a note into an incident's war room",
+		Args:              exactly(2, "the workflow ID of an incident, and the note in quotes"),
+		ValidArgsFunction: s.completeIDs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := from.check(s.environ); err != nil {
+				return err
+			}
+			text := strings.TrimSpace(args[1])
+			if text == "" {
+				return usagef("TEXT is empty: want the note")
+			}
+			return s.deliver(cmd.Context(), args[:1], delivery{
+				signal: signals.Note, payload: signals.NoteText{Analyst: from.analyst, Text: text},
+				analyst: from.analyst, wait: from.wait, kind: signals.KindNote,
+			})
+		},
+	}
+	from.add(cmd)
+	return cmd
+}

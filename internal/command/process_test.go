@@ -1,0 +1,116 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/command"
+	"firebreak/internal/sysdig/sysdigtest"
+)
+
+// nowhere is an address where nothing listens.
+func nowhere(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// watched is a process's log that calls seen once it holds a text.
+type watched struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	want string
+	seen func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = w.text.Write(p)
+	if bytes.Contains(w.text.Bytes(), []byte(w.want)) {
+		w.seen()
+	}
+	return len(p), nil
+}
+
+func TestProcessesStopWhenTheyAreTold(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"starter": {"starter", "--listen", "127.0.0.1:0"},
+		// It is still waiting for Temporal then.
+		"worker": {"worker", "--metrics-listen", "127.0.0.1:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			log := &watched{want: "listening", seen: stop}
+			code := command.Run(ctx, append(args, "--evidence-url", "file://"+t.TempDir()), command.Env{
+				Environ: []string{"TEMPORAL_ADDRESS=" + nowhere(t), "FIREBREAK_WEBHOOK_TOKEN=secret-1", "SYSDIG_SECURE_API_TOKEN=secret-2"},
+				Stdout:  log, Stderr: log,
+			})
+			require.Equal(t, 0, code, log.text.String())
+			require.NotContains(t, log.text.String(), "secret-")
+		})
+	}
+}
+
+func TestAnAddressInUseIsAFailure(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	var log bytes.Buffer
+	code := command.Run(t.Context(), []string{"starter", "--listen", listener.Addr().String(), "--evidence-url", "file://" + t.TempDir()},
+		command.Env{Environ: []string{"FIREBREAK_WEBHOOK_TOKEN=x"}, Stdout: &log, Stderr: &log})
+	require.Equal(t, 1, code)
+	require.Contains(t, log.String(), "firebreak: start starter: ")
+	require.Contains(t, log.String(), "address already in use")
+}
+
+func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
+	t.Parallel()
+	sysdig := sysdigtest.Start(t, sysdigtest.Options{Token: "right"})
+	for name, c := range map[string]struct {
+		token    string
+		evidence string
+		want     map[string]bool
+	}{
+		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true}},
+		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			code := command.Run(t.Context(), []string{"setup", "--output", "json"}, command.Env{
+				Environ: []string{
+					"TEMPORAL_ADDRESS=" + nowhere(t), "SYSDIG_SECURE_API_TOKEN=" + c.token, "FIREBREAK_EVIDENCE_URL=" + c.evidence,
+					"FIREBREAK_SYSDIG_APP_URL=" + sysdig.Config().AppURL, "FIREBREAK_SYSDIG_API_URL=" + sysdig.Config().APIURL,
+				},
+				Stdout: &out, Stderr: &errs,
+			})
+			require.Equal(t, 1, code)
+			require.Contains(t, errs.String(), "checks failed")
+			require.NotContains(t, out.String(), c.token+`"`)
+			var checks []struct {
+				Check, Detail string
+				OK            bool
+			}
+			require.NoError(t, json.Unmarshal(out.Bytes(), &checks), out.String())
+			got := map[string]bool{}
+			for _, check := range checks {
+				got[check.Check] = check.OK
+				require.NotEmpty(t, check.Detail)
+			}
+			require.Equal(t, c.want, got, out.String())
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"firebreak/internal/config"
+	"firebreak/internal/evidence"
+	"firebreak/internal/sysdig"
+	"firebreak/internal/temporalclient"
+)
+
+// checkTimeout bounds each check: a host that swallows packets must not hide
+// the results of the others.
+const checkTimeout = 10 * time.Second
+
+// evidenceProbe is what setup stores, again and again, to see that it can.
+const evidenceProbe = "setup/writable.txt"
+
+// check is the result of one check.
+type check struct {
+	Name   string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+func (s *session) setupCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Register the search attributes and check that everything is reachable",
+		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
+			"checks the configuration, Temporal, the Sysdig token and the evidence store. Exit code 1 if a check fails.",
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks := s.checks(cmd)
+			if err := s.print(checks, func(w io.Writer) error { return writeChecks(w, checks) }); err != nil {
+				return err
+			}
+			if failed := countFailed(checks); failed > 0 {
+				return fmt.Errorf("setup: %d of %d checks failed", failed, len(checks))
+			}
+			return nil
+		},
+	}
+	addSettings(cmd, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagEvidenceURL)
+	return cmd
+}
+
+// checks runs every check. What depends on a configuration that is bad is left
+// out.
+func (s *session) checks(cmd *cobra.Command) []check {
+	ctx := cmd.Context()
+	cfg, err := s.load(cmd)
+	checks := []check{result("config", configDetail(cfg), err)}
+	checks = append(checks, s.checkTemporal(ctx)...)
+	if err != nil {
+		return checks
+	}
+	return append(append(checks, checkSysdig(ctx, cfg)...), checkEvidence(ctx, cfg.Evidence.URL))
+}
+
+func configDetail(cfg *config.Config) string {
+	if cfg == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d routes, %d sources, trust %s", len(cfg.Routes), len(cfg.Starter.Sources), cfg.Approvals.Trust)
+}
+
+func (s *session) checkTemporal(ctx context.Context) []check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	c, options, err := s.client()
+	if err != nil {
+		return []check{result("temporal", "", err)}
+	}
+	defer c.Close()
+	if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return []check{result("temporal", "", fmt.Errorf("connect to %s: %w", options.HostPort, err))}
+	}
+	added, err := temporalclient.RegisterSearchAttributes(ctx, c, options.Namespace)
+	detail := "all were there"
+	if len(added) > 0 {
+		detail = "added " + strings.Join(added, ", ")
+	}
+	return []check{
+		result("temporal", fmt.Sprintf("%s, namespace %s", options.HostPort, options.Namespace), nil),
+		result("search attributes", detail, err),
+	}
+}
+
+func checkSysdig(ctx context.Context, cfg *config.Config) []check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	app, api, err := cfg.SysdigURLs()
+	token, tokenErr := cfg.SysdigToken()
+	if err := errors.Join(err, tokenErr); err != nil {
+		return []check{result("sysdig token", "", err)}
+	}
+	c, err := sysdig.NewClient(sysdig.Config{AppURL: app, APIURL: api, Token: token})
+	if err != nil {
+		return []check{result("sysdig token", "", err)}
+	}
+	user, err := c.Me(ctx)
+	if err != nil {
+		return []check{result("sysdig token", "", err)}
+	}
+	agents, err := c.ConnectedAgents(ctx)
+	return []check{
+		result("sysdig token", fmt.Sprintf("%s of customer %s (%s) at %s", user.Username, user.CustomerID, user.CustomerName, app), nil),
+		result("sysdig agents", fmt.Sprintf("%d connected", len(agents)), err),
+	}
+}
+
+func checkEvidence(ctx context.Context, url string) check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	store, err := evidence.Open(ctx, url)
+	if err == nil {
+		_, err = store.Put(ctx, evidenceProbe, "text/plain", strings.NewReader("Written by firebreak setup.\n"), nil)
+		err = errors.Join(err, store.Close())
+	}
+	return result("evidence store", url+" is writable", err)
+}
+
+// result is a check that passed unless err says why it failed.
+func result(name, detail string, err error) check {
+	if err != nil {
+		return check{Name: name, Detail: err.Error()}
+	}
+	return check{Name: name, OK: true, Detail: detail}
+}
+
+func countFailed(checks []check) int {
+	failed := 0
+	for _, c := range checks {
+		if !c.OK {
+			failed++
+		}
+	}
+	return failed
+}
+
+func writeChecks(w io.Writer, checks []check) error {
+	for _, c := range checks {
+		line := fmt.Sprintf("ok    %s: %s", c.Name, plain(c.Detail))
+		if !c.OK {
+			line = fmt.Sprintf("FAIL  %s: %s", c.Name, plain(c.Detail))
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return fmt.Errorf("write output: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"firebreak/internal/temporalclient"
+	"firebreak/signals"
+)
+
+// Temporal is what the commands of analysts need of Temporal's client, and
+// behaves as that one does.
+type Temporal interface {
+	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
+	Close()
+}
+
+var _ Temporal = client.Client(nil)
+
+// How long a person waits for an answer of Temporal itself, and for one of a
+// playbook: a worker replays it first.
+const (
+	connectTimeout = 5 * time.Second
+	queryTimeout   = 5 * time.Second
+)
+
+// client returns a client that connects when it is first used.
+func (s *session) client() (client.Client, client.Options, error) {
+	options, err := temporalclient.Options(s.environ, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		return nil, options, err
+	}
+	c, err := temporalclient.New(options)
+	return c, options, err
+}
+
+// connect returns a connected client; the caller closes it.
+func (s *session) connect(ctx context.Context) (Temporal, error) {
+	if s.Connect != nil {
+		return s.Connect(ctx)
+	}
+	c, options, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connect to Temporal at %s: %w", options.HostPort, err)
+	}
+	return c, nil
+}
+
+// errNoWorker is a playbook that does not answer.
+var errNoWorker = errors.New("no worker answers for it: is `firebreak worker` running?")
+
+// query asks an incident for its page; an empty run ID means the latest run.
+func query(ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, *signals.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var raw json.RawMessage
+	answer, err := t.QueryWorkflow(ctx, workflowID, runID, signals.QueryIncident)
+	if err == nil {
+		err = answer.Get(&raw)
+	}
+	page := &signals.Page{}
+	if err == nil {
+		err = json.Unmarshal(raw, page)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("query incident %s: %w", workflowID, silence(ctx, err))
+	}
+	return raw, page, nil
+}
+
+// silence tells a worker that is not there from an answer that is bad. Temporal
+// says it in three ways, depending on when a worker was last there.
+func silence(ctx context.Context, err error) error {
+	var deadline *serviceerror.DeadlineExceeded
+	var precondition *serviceerror.FailedPrecondition
+	var notReady *serviceerror.WorkflowNotReady
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) ||
+		errors.As(err, &deadline) || errors.As(err, &precondition) || errors.As(err, &notReady) {
+		return errNoWorker
+	}
+	return err
+}
+
+// notFound reports whether an error says that there is no such workflow, or
+// none that still runs.
+func notFound(err error) bool {
+	var none *serviceerror.NotFound
+	return errors.As(err, &none)
+}
+
+// maxSuggested is how many open incidents are named to whoever asked for one
+// that does not exist.
+const maxSuggested = 5
+
+// unknown says that an incident does not exist, and which do.
+func unknown(ctx context.Context, t Temporal, workflowID string) error {
+	open, err := list(ctx, t, onlyOpen, maxSuggested)
+	switch {
+	case err != nil:
+		return fmt.Errorf("there is no incident %q", workflowID)
+	case len(open) == 0:
+		return fmt.Errorf("there is no incident %q, and none is open", workflowID)
+	}
+	ids := make([]string, len(open))
+	for i := range open {
+		ids[i] = open[i].WorkflowID
+	}
+	return fmt.Errorf("there is no incident %q; open: %s", workflowID, strings.Join(ids, ", "))
+}

@@ -1,0 +1,89 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/command"
+)
+
+func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                                       "a command is missing",
+		"expl":                                   `unknown command "expl": want explain`,
+		"frobnicate":                             `unknown command "frobnicate": want amend, approve,`,
+		"incidents --nope":                       "unknown flag: --nope",
+		"incidents x":                            "incidents: 1 arguments: want none",
+		"incidents --output xml":                 `--output "xml": want text or json`,
+		"incidents --state sleeping":             `--state "sleeping": want one of open, needs-fields, `,
+		"incidents --limit 0":                    "--limit 0: want 1 to 1000",
+		"show":                                   "show: 0 arguments: want the workflow ID of an incident",
+		"approve":                                "approve: 0 arguments: want workflow IDs of incidents",
+		"approve a":                              "--reason is missing",
+		"approve a --reason=":                    "--reason is missing",
+		"reject a b --reason r --request q":      `--request "q": a request is that of one incident: want one ID, not 2`,
+		"approve a --reason r --wait 0s":         "--wait 0s: want more than 0, like 10s",
+		"approve a --reason r --wait soon":       `invalid argument "soon" for "--wait" flag`,
+		"note a":                                 "note: 1 arguments: want the workflow ID of an incident, and the note in quotes",
+		"amend a":                                "--set is missing: want FIELD=VALUE",
+		"amend a --set host.id":                  `--set "host.id": want FIELD=VALUE`,
+		"amend a --set severity=0":               `field "severity": want one of tenant.id,`,
+		"amend a --set process.pid=x":            `field process.pid: value "x": want the number of a process`,
+		"amend a --set host.id=1 --set host.id=": "host.id is set twice",
+		"worker --log-level loud":                `log level "loud": want debug, info, warn or error`,
+		"starter --listen nowhere":               `--listen "nowhere": want HOST:PORT, like 127.0.0.1:8080`,
+		"worker --metrics-listen :99999":         `--metrics-listen ":99999": want HOST:PORT`,
+		"worker --sysdig-region mars":            `--sysdig-region "mars"`,
+		"worker --task-queue=":                   `--task-queue "": it is empty`,
+		"worker --config nowhere.yaml":           "nowhere.yaml",
+		"worker":                                 "environment variable SYSDIG_SECURE_API_TOKEN is not set",
+		"starter":                                "environment variable FIREBREAK_WEBHOOK_TOKEN is not set",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := run(t, &fakeTemporal{}, append(strings.Fields(args), evidenceFlag(t, args)...)...)
+			require.Equal(t, 2, code, stderr)
+			require.Contains(t, stderr, "firebreak: ")
+			require.Contains(t, stderr, want)
+			require.Empty(t, stdout)
+		})
+	}
+}
+
+// evidenceFlag keeps processes away from the default evidence store.
+func evidenceFlag(t *testing.T, args string) []string {
+	if strings.HasPrefix(args, "worker") || strings.HasPrefix(args, "starter") {
+		return []string{"--evidence-url", "file://" + t.TempDir()}
+	}
+	return nil
+}
+
+func TestAnAnalystWithoutANameIsRefused(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	code := command.Run(t.Context(), []string{"approve", "a", "--reason", "r"}, command.Env{Stdout: &out, Stderr: &out})
+	require.Equal(t, 2, code)
+	require.Equal(t, "firebreak: --analyst is missing, and USER is not set: want your name\n", out.String())
+}
+
+func TestATemporalThatCannotBeReachedIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"incidents", "incidents --watch", "show a", "approve a --reason r", "note a b", "amend a --set host.id=1"} {
+		var out, errs bytes.Buffer
+		code := command.Run(t.Context(), strings.Fields(args), command.Env{
+			Environ: []string{"USER=ann"}, Stdout: &out, Stderr: &errs,
+			Connect: func(context.Context) (command.Temporal, error) {
+				return nil, errors.New("connect to Temporal at x: down")
+			},
+		})
+		require.Equal(t, 1, code, args)
+		require.Empty(t, out.String())
+		require.Equal(t, "firebreak: connect to Temporal at x: down\n", errs.String())
+	}
+}
