@@ -1,0 +1,30 @@
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Handle a crypto-miner event on this machine, from webhook to killed container (ARGS=--auto-approve: unattended)
+	@go run -C dev . demo $(ARGS)
+
+.PHONY: build
+build: ## Build bin/firebreak
+	CGO_ENABLED=0 go build -trimpath -o bin/firebreak .
+
+.PHONY: test
+test: ## Run every test of both modules
+	go test -timeout 10m ./...
+	go -C dev test -timeout 20m ./...
+
+.PHONY: lint
+lint: ## Check format, code, workflows and go.mod of both modules
+	go -C dev build -o ../bin/ tool
+	@unformatted=$$(bin/gofumpt -l .) && { [ -z "$$unformatted" ] || { echo "gofumpt would change:" && echo "$$unformatted" && false; }; }
+	go vet ./...
+	go -C dev vet ./...
+	bin/staticcheck ./...
+	cd dev && ../bin/staticcheck ./...
+	bin/workflowcheck -config workflowcheck.config.yaml ./workflows/...
+	go mod tidy -diff
+	go -C dev mod tidy -diff
