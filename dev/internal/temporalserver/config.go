@@ -1,0 +1,121 @@
+package temporalserver
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+
+	"github.com/google/uuid"
+	"go.temporal.io/server/common/authorization"
+	"go.temporal.io/server/common/cluster"
+	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
+	"go.temporal.io/server/common/membership/static"
+	"go.temporal.io/server/common/primitives"
+	"go.temporal.io/server/temporal"
+)
+
+const (
+	clusterName = "active"
+	storeName   = "sqlite"
+)
+
+// settings are the dynamic configuration, beneath what Options ask for.
+func settings() map[string]any {
+	return map[string]any{
+		// A search attribute can be used as soon as it is registered. Reading
+		// them anew each time costs queries, hence the raised limits.
+		"system.forceSearchAttributesCacheRefreshOnRead": true,
+		"frontend.persistenceMaxQPS":                     10_000,
+		"history.persistenceMaxQPS":                      45_000,
+		// One host serves everybody who lists workflows.
+		"frontend.namespaceRPS.visibility": 100,
+		"history.hostLevelCacheMaxSize":    8096,
+		// Signals carry the authenticated identity of who sent them.
+		"frontend.enablePrincipalPropagation": true,
+		// The server does not ask its vendor for newer versions.
+		"frontend.enableServerVersionCheck": false,
+	}
+}
+
+func newTemporal(o Options, database *config.SQL, l *logger) (temporal.Server, error) {
+	services, hosts, err := services(o)
+	if err != nil {
+		return nil, err
+	}
+	dynamic := dynamicconfig.StaticClient{}
+	values := settings()
+	maps.Copy(values, o.DynamicConfig)
+	for key, value := range values {
+		dynamic[dynamicconfig.MakeKey(key)] = value
+	}
+	return temporal.NewServer(
+		temporal.WithConfig(serverConfig(o, database, services)),
+		temporal.ForServices(temporal.DefaultServices),
+		temporal.WithStaticHosts(hosts),
+		temporal.WithLogger(l),
+		// Named, because the server warns of what is left to its defaults.
+		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
+			return authorization.NewNoopClaimMapper()
+		}),
+		temporal.WithDynamicConfigClient(dynamic),
+	)
+}
+
+func serverConfig(o Options, database *config.SQL, services map[string]config.Service) *config.Config {
+	disabled := config.ArchivalNamespaceDefaults{
+		History:    config.HistoryArchivalNamespaceDefaults{State: "disabled"},
+		Visibility: config.VisibilityArchivalNamespaceDefaults{State: "disabled"},
+	}
+	return &config.Config{
+		Persistence: config.Persistence{
+			DefaultStore:     storeName,
+			VisibilityStore:  storeName,
+			NumHistoryShards: 1, // SQLite has one writer anyway
+			DataStores:       map[string]config.DataStore{storeName: {SQL: database}},
+		},
+		ClusterMetadata: &cluster.Config{
+			FailoverVersionIncrement: 10,
+			MasterClusterName:        clusterName,
+			CurrentClusterName:       clusterName,
+			ClusterInformation: map[string]cluster.ClusterInformation{
+				clusterName: {
+					Enabled:                true,
+					InitialFailoverVersion: 1,
+					RPCAddress:             o.address(),
+					// Kept by the database file from its first start on.
+					ClusterID: uuid.NewString(),
+				},
+			},
+		},
+		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
+		Services:            services,
+		Archival: config.Archival{
+			History:    config.HistoryArchival{State: "disabled"},
+			Visibility: config.VisibilityArchival{State: "disabled"},
+		},
+		NamespaceDefaults: config.NamespaceDefaults{Archival: disabled},
+		PublicClient:      config.PublicClient{HostPort: o.address()},
+	}
+}
+
+// services gives each of the server's services its port: the frontend the one
+// that callers use, the others any.
+func services(o Options) (map[string]config.Service, map[primitives.ServiceName]static.Hosts, error) {
+	services := map[string]config.Service{}
+	hosts := map[primitives.ServiceName]static.Hosts{}
+	for _, name := range temporal.DefaultServices {
+		port := o.Port
+		if name != string(primitives.FrontendService) {
+			var err error
+			if port, err = freePort(o.IP); err != nil {
+				return nil, nil, fmt.Errorf("%s service: %w", name, err)
+			}
+		}
+		services[name] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: o.IP}}
+		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(net.JoinHostPort(o.IP, strconv.Itoa(port)))
+	}
+	return services, hosts, nil
+}
