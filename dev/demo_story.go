@@ -85,7 +85,11 @@ func (s *story) report(ctx context.Context, e event) (workflowID string, err err
 // follow tells what happens to an incident until it closes. It approves what is
 // asked if it is given a name to do so under, and says how to otherwise.
 func (s *story) follow(ctx context.Context, id, approver string) (signals.Page, error) {
-	fmt.Fprintf(s.out, "\nIncident %s\n  in Temporal Web: %s/namespaces/default/workflows/%s\n", id, s.stack.Temporal.UIURL(), url.PathEscape(id))
+	first, err := s.page(ctx, id)
+	if err != nil {
+		return first, err
+	}
+	fmt.Fprintf(s.out, "\nIncident %s\n  in Temporal Web: %s/namespaces/default/workflows/%s/%s/user-metadata\n", id, s.stack.Temporal.UIURL(), url.PathEscape(id), first.RunID)
 	told, asked := 0, ""
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
