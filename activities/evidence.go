@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
 
 	"firebreak/internal/evidence"
 	"firebreak/internal/report"
@@ -81,24 +81,14 @@ func (r *announced) Read(p []byte) (int, error) {
 type ReportInput struct {
 	Page  signals.Page `json:"page"`
 	Files []StoredFile `json:"files,omitempty"`
+	// ClosedAt dates the report: the same for every attempt.
+	ClosedAt time.Time `json:"closed_at"`
 }
 
 // StoreReport writes the incident as JSON, its war room, the report for people,
 // and last the manifest, which makes the evidence complete. A repeated attempt
 // writes the same again. It returns the files it wrote.
 func (a *Activities) StoreReport(ctx context.Context, in ReportInput) ([]StoredFile, error) {
-	// The hour of the attempt would differ from attempt to attempt.
-	now := activity.GetInfo(ctx).ScheduledTime.UTC()
-	prefix := evidence.Prefix(in.Page.WorkflowID, in.Page.RunID)
-	var stored []StoredFile
-	put := func(name, contentType string, content []byte) error {
-		file, err := a.Evidence.Put(ctx, prefix+name, contentType, bytes.NewReader(content), nil)
-		if err != nil {
-			return fmt.Errorf("store %s: %w", name, err)
-		}
-		stored = append(stored, StoredFile{File: file, StoredAt: now})
-		return nil
-	}
 	page, err := json.MarshalIndent(in.Page, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode incident: %w", err)
@@ -107,21 +97,34 @@ func (a *Activities) StoreReport(ctx context.Context, in ReportInput) ([]StoredF
 	if err != nil {
 		return nil, fmt.Errorf("encode war room: %w", err)
 	}
-	if err := put("incident.json", "application/json", page); err != nil {
-		return nil, err
+	files := []struct {
+		name, contentType string
+		content           []byte
+	}{
+		{"incident.json", "application/json", page},
+		{"war-room.json", "application/json", warRoom},
+		{"report.md", "text/markdown; charset=utf-8", []byte(report.Report(&in.Page))},
 	}
-	if err := put("war-room.json", "application/json", warRoom); err != nil {
-		return nil, err
+	// Together: a disk that has to be waited for is waited for once.
+	prefix := evidence.Prefix(in.Page.WorkflowID, in.Page.RunID)
+	stored := make([]StoredFile, len(files))
+	puts, putCtx := errgroup.WithContext(ctx)
+	for i, f := range files {
+		puts.Go(func() error {
+			file, err := a.Evidence.Put(putCtx, prefix+f.name, f.contentType, bytes.NewReader(f.content), nil)
+			stored[i] = StoredFile{File: file, StoredAt: in.ClosedAt}
+			return err
+		})
 	}
-	if err := put("report.md", "text/markdown; charset=utf-8", []byte(report.Report(&in.Page))); err != nil {
+	if err := puts.Wait(); err != nil {
 		return nil, err
 	}
 	manifest, err := a.Evidence.WriteManifest(ctx, evidence.Manifest{
 		WorkflowID: in.Page.WorkflowID, RunID: in.Page.RunID, IncidentID: in.Page.Incident.ID,
-		Outcome: string(in.Page.Outcome), CreatedAt: now, Files: append(in.Files[:len(in.Files):len(in.Files)], stored...),
+		Outcome: string(in.Page.Outcome), CreatedAt: in.ClosedAt, Files: append(in.Files[:len(in.Files):len(in.Files)], stored...),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store manifest: %w", err)
 	}
-	return append(stored, StoredFile{File: manifest, StoredAt: now}), nil
+	return append(stored, StoredFile{File: manifest, StoredAt: in.ClosedAt}), nil
 }

@@ -96,7 +96,8 @@ func (r *response) wait(ctx workflow.Context, text string, state signals.State, 
 			a.verdict = expired
 			r.log(ctx, actorFirebreak, signals.KindDecision, "%s denied: nobody answered request %s for %s", a.request.Action, a.request.ID, waited)
 		default:
-			reminders++
+			// Those that were missed while no worker ran are not made up for.
+			reminders = int(now.Sub(asked)/time.Duration(policy.RemindEvery)) + 1
 			r.log(ctx, actorFirebreak, signals.KindReminder, "still waiting for a decision on request %s (%s), for %s", a.request.ID, a.request.Action, waited)
 		}
 	}

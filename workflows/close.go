@@ -19,6 +19,9 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	r.drain(ctx)
 	r.page.Pending = nil
 	r.page.Outcome = outcome
+	if r.unlisted > 0 {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "%d more notes and signals that did not count are not listed", r.unlisted)
+	}
 	r.log(ctx, actorFirebreak, signals.KindOutcome, "closed: %s", outcome)
 	r.setState(ctx, outcome)
 	r.report(ctx)
@@ -32,14 +35,21 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	return r.page, nil
 }
 
-// report writes the incident's files and the manifest. An evidence store that
-// cannot take them does not change what happened: it is recorded, and the
-// report remains as the workflow's result.
+// report writes the incident's files and the manifest. The files are small, so
+// they are first tried within the workflow task, which saves the server a round
+// trip for every incident; a store that is slow or down gets an activity's
+// patience. One that cannot take them at all does not change what happened: it
+// is recorded, and the report remains as the workflow's result.
 func (r *response) report(ctx workflow.Context) {
 	var a *activities.Activities
 	var stored []activities.StoredFile
-	in := activities.ReportInput{Page: r.page, Files: r.files}
-	if err := workflow.ExecuteActivity(storing(ctx, "Store the report"), a.StoreReport, in).Get(ctx, &stored); err != nil {
+	in := activities.ReportInput{Page: r.page, Files: r.files, ClosedAt: workflow.Now(ctx).UTC()}
+	const summary = "Store the report"
+	err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.StoreReport, in).Get(ctx, &stored)
+	if err != nil {
+		err = workflow.ExecuteActivity(storing(ctx, summary), a.StoreReport, in).Get(ctx, &stored)
+	}
+	if err != nil {
 		r.log(ctx, actorFirebreak, signals.KindEvidence, "report not stored: %s", describe(err))
 		return
 	}

@@ -28,7 +28,7 @@ func (r *response) execute(ctx workflow.Context) error {
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
 	if err := workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
-		return outOfTime(err)
+		return unanswered(err)
 	}
 	r.failed, r.returned = nil, false
 	r.containedAt = workflow.Now(ctx)
@@ -40,11 +40,12 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
-// outOfTime makes a deadline that passed an ambiguous end: after attempts
-// without an answer nobody here can say whether one of them took effect.
-func outOfTime(err error) error {
+// unanswered makes an end without an answer an ambiguous one: after a deadline
+// or a cancellation nobody here can say whether the action took effect.
+func unanswered(err error) error {
 	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
+	var canceled *temporal.CanceledError
+	if errors.As(err, &timeout) || errors.As(err, &canceled) {
 		return temporal.NewNonRetryableApplicationError(describe(err), activities.ErrAmbiguous, err)
 	}
 	return err

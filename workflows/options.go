@@ -15,7 +15,8 @@ const (
 	lookupAttempt  = 30 * time.Second
 	lookupDeadline = 2 * time.Minute
 	actDeadline    = 30 * time.Minute
-	queueDeadline  = 2 * time.Hour // captures of one host wait their turn
+	queueDeadline  = 2 * time.Hour   // captures of one host wait their turn
+	storeAtOnce    = 3 * time.Second // well within a workflow task's 10 s
 	storeAttempt   = time.Minute
 	storeDeadline  = 15 * time.Minute
 )
@@ -45,6 +46,14 @@ func queuing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: queueDeadline,
 		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+	})
+}
+
+// atOnce is for what is tried within the workflow task, once.
+func atOnce(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: storeAtOnce, ScheduleToCloseTimeout: storeAtOnce,
+		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: clip(summary, maxSummary),
 	})
 }
 

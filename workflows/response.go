@@ -46,6 +46,9 @@ type response struct {
 	failed error
 	// returned is set when the detection returned after its containment.
 	returned bool
+	// chatter is how much people wrote into the war room, in bytes, and unlisted
+	// how many of their entries were too many.
+	chatter, unlisted int
 	// containedAt is when the threat was contained, zero before.
 	containedAt time.Time
 
@@ -99,11 +102,23 @@ func (r *response) answer(ctx workflow.Context) error {
 	return nil
 }
 
+// maxChatter bounds what senders of notes and of signals that do not count can
+// write into the war room, in bytes: it travels in the workflow's result, whose
+// size the server limits.
+const maxChatter = 256 << 10
+
 // log appends to the war room.
 func (r *response) log(ctx workflow.Context, actor string, kind signals.Kind, format string, args ...any) {
 	text := format
 	if len(args) > 0 {
 		text = fmt.Sprintf(format, args...)
+	}
+	if kind == signals.KindNote || kind == signals.KindRefused {
+		r.chatter += len(actor) + min(len(text), maxEntry)
+		if r.chatter > maxChatter {
+			r.unlisted++
+			return
+		}
 	}
 	r.page.WarRoom = append(r.page.WarRoom, signals.Entry{
 		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: clip(text, maxEntry),

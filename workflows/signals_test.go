@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -120,4 +121,21 @@ func TestANoteIsWrittenIntoTheWarRoomAndDecidesNothing(t *testing.T) {
 	page := b.run(workflows.CryptoMiner, minerInput(), miner())
 	require.Equal(t, []string{"seen before: 100%"}, texts(page, signals.KindNote))
 	require.Equal(t, signals.Rejected, page.Outcome)
+}
+
+func TestAFloodOfNotesAndBadSignalsCannotOutgrowTheResult(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.RegisterDelayedCallback(func() {
+		for range 400 {
+			b.SignalWorkflowSkippingWorkflowTask(signals.Note, signals.NoteText{Analyst: "ann", Text: strings.Repeat("\x01", 2500)})
+		}
+		b.SignalWorkflow(signals.Approve, decision("ann"))
+	}, time.Minute)
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	result, err := json.Marshal(page)
+	require.NoError(t, err)
+	require.Less(t, len(result), 2<<20, "the server's limit of a payload")
+	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "more notes and signals that did not count are not listed")
 }

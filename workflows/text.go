@@ -37,5 +37,9 @@ func describe(err error) string {
 	if errors.As(err, &timeout) {
 		return fmt.Sprintf("no result before the deadline (%s)", timeout.TimeoutType())
 	}
+	var canceled *temporal.CanceledError
+	if errors.As(err, &canceled) {
+		return "the workflow was cancelled meanwhile"
+	}
 	return err.Error()
 }

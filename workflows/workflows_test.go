@@ -445,3 +445,17 @@ func TestACancelledIncidentKillsNothingAndStillReports(t *testing.T) {
 	require.Empty(t, b.executed)
 	require.Len(t, b.reported, 1)
 }
+
+func TestAnActionThatIsCancelledEndsAmbiguous(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	b.RegisterDelayedCallback(b.CancelWorkflow, time.Second+time.Millisecond)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, temporal.NewApplicationError("Sysdig is down", "")
+	}
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Ambiguous, page.Outcome)
+	require.Len(t, b.reported, 1)
+}

@@ -68,7 +68,7 @@ func Report(page *signals.Page) string {
 
 func heading(b *strings.Builder, page *signals.Page) {
 	fmt.Fprintf(b, "## %s\n\n", value(page.Incident.Rule.Name))
-	fmt.Fprintf(b, "**%s** · playbook %s · route %s · %d events, %d duplicates\n",
+	fmt.Fprintf(b, "**%s** · playbook %s · route %s · events: %d, duplicates: %d\n",
 		page.State, page.Playbook, value(page.Route), page.Events.Count, page.Events.Duplicates)
 }
 
