@@ -12,6 +12,10 @@ demo: ## Handle a crypto-miner event on this machine, from webhook to killed con
 build: ## Build bin/firebreak
 	CGO_ENABLED=0 go build -trimpath -o bin/firebreak .
 
+.PHONY: bench
+bench: ## Measure latencies and throughput beside a bare-SDK program (ARGS=--help lists the sizes)
+	@go run -C dev ./bench $(ARGS)
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...

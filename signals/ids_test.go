@@ -34,14 +34,16 @@ func TestEventsOfOneTargetHaveOneWorkflowID(t *testing.T) {
 		},
 		"cloud account and user": {
 			incident.Route{Playbook: "capture"},
-			incident.Incident{Cloud: incident.Cloud{Account: "289645096542"}, User: "bob@example.com"}, "capture:289645096542:bob@example.com",
+			incident.Incident{Cloud: incident.Cloud{Account: "289645096542"}, User: "bob@example.com"},
+			"capture:289645096542:bob@example.com",
 		},
 		"nothing known": {
 			incident.Route{Playbook: "capture"}, incident.Incident{ID: "event-1"}, "capture:event:event-1",
 		},
 		"by the route's own fields": {
 			incident.Route{Playbook: "crypto-miner", CorrelateBy: []string{"kubernetes.namespace", "kubernetes.workload_name"}},
-			incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "shop", WorkloadName: "web"}}, "crypto-miner:shop:web",
+			incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "shop", WorkloadName: "web"}},
+			"crypto-miner:shop:web",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -238,7 +238,8 @@ func TestTheSysdigHostsComeFromTheNearestThatNamesThem(t *testing.T) {
 			"", []string{secure, "https://sysdig.example.com"}, "https://sysdig.example.com", "https://sysdig.example.com",
 		},
 		"written URLs win": {
-			"sysdig: {app_url: https://a.example.com, api_url: https://b.example.com}", []string{secure, "https://eu1.app.sysdig.com"},
+			"sysdig: {app_url: https://a.example.com, api_url: https://b.example.com}",
+			[]string{secure, "https://eu1.app.sysdig.com"},
 			"https://a.example.com", "https://b.example.com",
 		},
 		"an API host of its own for a region": {

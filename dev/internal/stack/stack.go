@@ -43,6 +43,8 @@ type Options struct {
 	TemporalPort, UIPort, StarterPort, MetricsPort, SysdigPort int
 	// Headless leaves the Web UI out.
 	Headless bool
+	// DynamicConfig overrides Temporal's settings, by its names for them.
+	DynamicConfig map[string]any
 	// Sysdig shapes the simulated Sysdig, and Wrap, if it is not nil, sees its
 	// requests first.
 	Sysdig sysdigtest.Options
@@ -78,7 +80,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return s, fmt.Errorf("create state folder: %w", err)
 	}
 	if s.Temporal, err = temporalserver.Start(ctx, temporalserver.Options{
-		Port: o.TemporalPort, UIPort: o.UIPort, Headless: o.Headless, DatabaseFile: filepath.Join(o.Dir, "temporal.db"), Logger: o.Logger,
+		Port: o.TemporalPort, UIPort: o.UIPort, Headless: o.Headless, DatabaseFile: filepath.Join(o.Dir, "temporal.db"), DynamicConfig: o.DynamicConfig, Logger: o.Logger,
 	}); err != nil {
 		return s, err
 	}

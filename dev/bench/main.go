@@ -1,0 +1,95 @@
+// Command bench measures what Firebreak costs over the Temporal server that it
+// runs on. It runs Firebreak (webhook, worker, playbooks) and, beside it in the
+// same process, the least that a user of Temporal's SDK would write for the same
+// job: a webhook that starts a workflow of one activity, which is one HTTP
+// request. Both work on the same embedded Temporal server and the same simulated
+// Sysdig, in turns, so that a change of the machine's mood hits both.
+//
+// The server's database is a file in the system's folder for temporary files, so
+// the disk has its part in every number. With TMPDIR in memory it has none.
+//
+// What it prints is a report, not a verdict: the exit code tells only whether
+// every incident was handled and every action was done exactly once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run carries out the benchmark and returns the exit code: 0 done, 1 failed, 2
+// wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var z sizes
+	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&z.samples, "samples", 200, "how often each latency is measured, of each program")
+	flags.IntVar(&z.concurrency, "concurrency", 4, "how many latencies are measured at a time")
+	flags.Float64Var(&z.rate, "rate", 20, "latencies measured per `second` at most; 0 is as many as possible")
+	flags.IntVar(&z.incidents, "incidents", 400, "how many incidents a burst is, two bursts of each program")
+	flags.IntVar(&z.senders, "senders", 16, "how many events of a burst are sent at a time")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return 0
+	case err == nil && flags.NArg() > 0:
+		err = fmt.Errorf("argument %q: want none", flags.Arg(0))
+	case err == nil:
+		err = z.validate()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 2
+	}
+	if err := measure(ctx, z, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// sizes are how much is measured.
+type sizes struct {
+	samples, concurrency int
+	rate                 float64
+	incidents, senders   int
+}
+
+func (z sizes) validate() error {
+	var failed error
+	for _, size := range []struct {
+		name  string
+		value int
+	}{
+		{"samples", z.samples},
+		{"concurrency", z.concurrency},
+		{"incidents", z.incidents},
+		{"senders", z.senders},
+	} {
+		if size.value < 1 {
+			failed = errors.Join(failed, fmt.Errorf("--%s %d: want 1 or more", size.name, size.value))
+		}
+	}
+	if z.rate < 0 {
+		failed = errors.Join(failed, fmt.Errorf("--rate %g: want 0 or more", z.rate))
+	}
+	return failed
+}
+
+// containers is how many containers each program kills.
+func (z sizes) containers() int {
+	return 2*(warmUp+z.samples) + bursts*z.incidents
+}
