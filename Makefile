@@ -6,7 +6,8 @@ help: ## List the targets
 
 .PHONY: demo
 demo: ## Handle a crypto-miner event on this machine, from webhook to killed container (ARGS=--auto-approve: unattended)
-	@go run -C dev . demo $(ARGS)
+	@[ -e bin/dev ] || echo "Building. The first time compiles the Temporal server: five to ten minutes on two cores."
+	@go -C dev build -o ../bin/dev . && cd dev && exec ../bin/dev demo $(ARGS)
 
 .PHONY: build
 build: ## Build bin/firebreak

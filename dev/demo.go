@@ -81,7 +81,9 @@ func demo(ctx context.Context, flags demoFlags, out io.Writer) (err error) {
 		return fmt.Errorf("start the demo: %w", err)
 	}
 	defer func() {
-		fmt.Fprintln(out, "\nStopping. Incidents that wait are still there when you start again.")
+		if !flags.autoApprove {
+			fmt.Fprintln(out, "\nStopping. Incidents that wait are still there when you start again.")
+		}
 		err = errors.Join(err, parts.Stop())
 	}()
 	fmt.Fprintf(out, "\n  Temporal        %s\n  Temporal Web    %s\n  webhook         %s/v1/events/%s\n  Sysdig (fake)   %s, what happened to it: %s/sim/ledger\n  log             %s\n",

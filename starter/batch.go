@@ -52,9 +52,9 @@ func assign(events []incident.Event, router *incident.Router) (*sorted, error) {
 			s.ignored = append(s.ignored, ignored{event.Incident.ID, event.Ignored})
 			continue
 		}
-		route, _ := router.Match(&event.Incident)
+		route, verdicts := router.Match(&event.Incident)
 		if route == nil {
-			s.ignored = append(s.ignored, ignored{event.Incident.ID, "no route matches"})
+			s.ignored = append(s.ignored, ignored{event.Incident.ID, unmatched(verdicts)})
 			continue
 		}
 		encoded, err := json.Marshal(event.Incident)
@@ -96,4 +96,16 @@ func (g *group) add(event incident.Incident, size int) bool {
 	g.size += size
 	g.events++
 	return true
+}
+
+// unmatched says why an event opens nothing: a condition that could not be
+// evaluated must not look like one that does not hold.
+func unmatched(verdicts []incident.Verdict) string {
+	reason := "no route matches"
+	for _, v := range verdicts {
+		if v.Failed {
+			reason += "; route " + v.Name + ": " + v.Reason
+		}
+	}
+	return reason
 }

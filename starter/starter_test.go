@@ -103,6 +103,7 @@ func newWebhook(t *testing.T) *webhook {
 	router, err := incident.NewRouter([]incident.Route{
 		{Name: "miner", When: `incident.rule.name == "Miner"`, Playbook: "crypto-miner"},
 		{Name: "grave", When: `incident.severity <= 3`, Playbook: "capture"},
+		{Name: "owned", When: `incident.labels["owner"] == "soc"`, Playbook: "capture"},
 	})
 	require.NoError(t, err)
 	w := &webhook{temporal: &temporal{}, quarantine: &quarantine{}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
@@ -341,6 +342,13 @@ func TestAnEventThatCannotBeStoredIsNotAccepted(t *testing.T) {
 			require.Contains(t, w.metrics(t), `firebreak_webhook_requests_total{code="503",source="sysdig"} 1`)
 		})
 	}
+}
+
+func TestAConditionThatCannotBeEvaluatedIsNotMistakenForOneThatDoesNotHold(t *testing.T) {
+	t.Parallel()
+	w := newWebhook(t)
+	require.Equal(t, 1, accepted(t, w.post(t, array(event("1", "Other", "", 7)))).Ignored)
+	require.Contains(t, w.log.String(), "no route matches; route owned: error evaluating")
 }
 
 func TestLogsHoldNoBodiesAndNoSecrets(t *testing.T) {

@@ -13,6 +13,10 @@ import (
 	"firebreak/signals"
 )
 
+// settle is how long the server is left alone between the opening of incidents
+// and their approval.
+const settle = 250 * time.Millisecond
+
 // latencies are measured times, in no order.
 type latencies []time.Duration
 
@@ -85,6 +89,11 @@ func (b *bench) signalToAction(ctx context.Context, p *program, n int) (latencie
 		if err := b.idle(ctx, p.workflowID(t)); err != nil {
 			return nil, err
 		}
+	}
+	// An approval comes minutes later: by then the server has done, too, what it
+	// does for an opened workflow in the background.
+	if err := pause(ctx, settle); err != nil {
+		return nil, err
 	}
 	next := make(chan target, n)
 	for _, t := range waiting {

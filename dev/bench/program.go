@@ -86,7 +86,7 @@ func (b *bench) completed(ctx context.Context, p *program) error {
 		if answer.GetCount() > seen {
 			seen, moved = answer.GetCount(), time.Now()
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, look); err != nil {
 			return err
 		}
 	}
@@ -103,19 +103,19 @@ func (b *bench) idle(ctx context.Context, id string) error {
 		if described.GetPendingWorkflowTask() == nil && len(described.GetPendingActivities()) == 0 {
 			return nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, look); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("%s is still busy after %s", id, patience)
 }
 
-// pause is the time between two looks.
-func pause(ctx context.Context) error {
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(look):
+	case <-time.After(d):
 		return nil
 	}
 }

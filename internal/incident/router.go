@@ -36,6 +36,8 @@ type Verdict struct {
 	Matched bool `json:"matched"`
 	// Reason is for people, and quotes the condition.
 	Reason string `json:"reason"`
+	// Failed says that the condition could not be evaluated.
+	Failed bool `json:"-"`
 }
 
 // NewRouter compiles the routes' conditions and checks the routes. All that is
@@ -83,6 +85,7 @@ func (r *Router) Match(inc *Incident) (*Route, []Verdict) {
 		holds, err := c.holds(inc)
 		switch {
 		case err != nil:
+			v.Failed = true
 			v.Reason = fmt.Sprintf("error evaluating %s: %s", c.route.When, err)
 		case !holds:
 			v.Reason = "false: " + c.route.When

@@ -29,7 +29,7 @@ func TestTheFirstMatchingRouteWinsAndEveryRouteSaysWhy(t *testing.T) {
 	match, verdicts := r.Match(one(t, payload(t, "forwarder-stratum-batch.json")))
 	require.Equal(t, "miner", match.Name)
 	require.Empty(t, cmp.Diff([]incident.Verdict{
-		{Name: "broken", Reason: `error evaluating incident.labels["team"] == "red": no such key: team`},
+		{Name: "broken", Reason: `error evaluating incident.labels["team"] == "red": no such key: team`, Failed: true},
 		{Name: "mild", Reason: `false: incident.severity > 3`},
 		{Name: "miner", Matched: true, Reason: `true: incident.rule.name == "Detect crypto miners using the Stratum protocol"`},
 		{Name: "severe", Reason: `not reached, route miner matched before; true: incident.severity <= 3`},
