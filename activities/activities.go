@@ -5,6 +5,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -27,6 +28,9 @@ type Activities struct {
 	// Settle is how long a submission that may have been lost is looked for
 	// before it is submitted again. Zero means DefaultSettle.
 	Settle time.Duration
+	// Stall is how long a download may stand still before it begins anew. Zero
+	// means DefaultStall.
+	Stall time.Duration
 }
 
 // Defaults of Activities.
@@ -36,21 +40,13 @@ const (
 	// DefaultSettle is longer than a request is likely to be on its way after
 	// its sender died.
 	DefaultSettle = 10 * time.Second
+	// DefaultStall is longer than a transfer that will go on stands still.
+	DefaultStall = time.Minute
 )
 
-func (a *Activities) poll() time.Duration {
-	if a.Poll > 0 {
-		return a.Poll
-	}
-	return DefaultPoll
-}
-
-func (a *Activities) settle() time.Duration {
-	if a.Settle > 0 {
-		return a.Settle
-	}
-	return DefaultSettle
-}
+func (a *Activities) poll() time.Duration   { return cmp.Or(a.Poll, DefaultPoll) }
+func (a *Activities) settle() time.Duration { return cmp.Or(a.Settle, DefaultSettle) }
+func (a *Activities) stall() time.Duration  { return cmp.Or(a.Stall, DefaultStall) }
 
 // sleep waits, unless the activity is cancelled or its worker stops first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -7,8 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,17 +31,29 @@ import (
 // bench runs activities against a simulated Sysdig and a real directory.
 type bench struct {
 	*testsuite.TestActivityEnvironment
-	sysdig *sysdigtest.Server
-	dir    string
+	sysdig  *sysdigtest.Server
+	dir     string
+	stalled atomic.Bool // downloads stop in the middle
 }
 
 func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	t.Helper()
 	server := sysdigtest.Start(t, options)
-	client, err := sysdig.NewClient(server.Config())
+	b := &bench{sysdig: server, dir: t.TempDir()}
+	// Between them stands what a network can do and a Sysdig does not.
+	network := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.stalled.Load() && strings.HasSuffix(r.URL.Path, "/download") {
+			_, _ = io.CopyN(w, sysdigtest.CaptureReader(1, 1<<20), 1<<19)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(network.Close)
+	client, err := sysdig.NewClient(sysdig.Config{AppURL: network.URL, APIURL: network.URL, Token: server.Config().Token})
 	require.NoError(t, err)
-	dir := t.TempDir()
-	store, err := evidence.Open(t.Context(), "file://"+dir)
+	store, err := evidence.Open(t.Context(), "file://"+b.dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 
@@ -49,9 +64,10 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	env.SetTestTimeout(time.Minute)
 	env.RegisterActivity(&activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard,
-		Poll: time.Millisecond, Settle: 20 * time.Millisecond,
+		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
 	})
-	return &bench{TestActivityEnvironment: env, sysdig: server, dir: dir}
+	b.TestActivityEnvironment = env
+	return b
 }
 
 // run runs an activity and decodes its result.
@@ -314,6 +330,21 @@ func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
 	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<20, file.Size)
+}
+
+func TestADownloadThatStandsStillBeginsAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	b.stalled.Store(true)
+	in := activities.SaveInput{Capture: created, WorkflowID: "capture:node-1:host", RunID: "run-1"}
+	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	require.ErrorContains(t, err, "the download stands still")
+	retried(t, err)
+	files, err := os.ReadDir(filepath.Join(b.dir, "capture:node-1:host", "run-1"))
+	require.NoError(t, err)
+	require.Empty(t, files)
 }
 
 func TestTheManifestListsEverythingThatIsStored(t *testing.T) {

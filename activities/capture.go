@@ -31,8 +31,9 @@ type CaptureInput struct {
 	Resumed bool `json:"resumed,omitzero"`
 }
 
-// Capture is a system capture that exists in Sysdig. Size is 0 until it is
-// done, and if Sysdig does not tell.
+// Capture is a system capture that exists in Sysdig. Name is the one that was
+// asked for, and so safe for a file, whatever Sysdig makes of it. Size is 0
+// until it is done, and if Sysdig does not tell.
 type Capture struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -47,6 +48,10 @@ const outstandingDelay = 5 * time.Second
 // agent does not always start one, and Sysdig never says so (sysdig-sdk-python,
 // examples/create_sysdig_capture.py).
 const captureGrace = 10 * time.Minute
+
+// clockSkew is how far Sysdig's clock may be from ours when a capture is looked
+// for: to miss one would mean to take it twice.
+const clockSkew = time.Hour
 
 // CreateCapture creates a system capture. Captures have no caller ID, so one
 // that may exist already is looked for by its name before it is created again.
@@ -64,8 +69,11 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if info.Attempt > 1 || in.Resumed {
 		settled := clean != 0 && clean == info.Attempt-1
 		found, err := a.findCapture(ctx, in, settled)
-		if err != nil || found != nil {
-			return captureOf(found), err
+		if err != nil {
+			return Capture{}, err
+		}
+		if found != nil {
+			return Capture{ID: found.ID, Name: in.Name}, nil
 		}
 	}
 	created, err := a.Sysdig.CreateCapture(ctx, sysdig.CaptureRequest{
@@ -74,7 +82,7 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 		Duration: time.Duration(in.Duration), Filter: in.Filter,
 	})
 	if err == nil {
-		return captureOf(created), nil
+		return Capture{ID: created.ID, Name: in.Name}, nil
 	}
 	stop()
 	stop = func() {}
@@ -93,7 +101,7 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled bool) (*sysdig.Capture, error) {
 	end := time.Now().Add(a.settle())
 	for {
-		captures, err := a.Sysdig.Captures(ctx, in.Since.Add(-time.Minute), time.Now().Add(time.Minute))
+		captures, err := a.Sysdig.Captures(ctx, in.Since.Add(-clockSkew), time.Now().Add(clockSkew))
 		if err != nil {
 			return nil, unknowable("look up the capture by its name", err)
 		}
@@ -132,7 +140,7 @@ func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, err
 			return Capture{}, temporal.NewNonRetryableApplicationError(
 				fmt.Sprintf("capture %d: Sysdig reports %s", in.ID, capture.Status), ErrFailed, nil)
 		case capture.Done():
-			return captureOf(capture), nil
+			return Capture{ID: in.ID, Name: in.Name, Size: capture.Size}, nil
 		case time.Since(started) > captureGrace:
 			return Capture{}, temporal.NewNonRetryableApplicationError(
 				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, captureGrace), ErrFailed, nil)
@@ -141,11 +149,4 @@ func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, err
 			return Capture{}, err
 		}
 	}
-}
-
-func captureOf(c *sysdig.Capture) Capture {
-	if c == nil {
-		return Capture{}
-	}
-	return Capture{ID: c.ID, Name: strings.TrimSuffix(c.Name, ".scap"), Size: c.Size}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -33,6 +34,10 @@ type SaveInput struct {
 // anew. A body that is shorter than announced, or no capture at all, is never
 // stored.
 func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile, error) {
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	watchdog := time.AfterFunc(a.stall(), func() { cut(errStalled) })
+	defer watchdog.Stop()
 	body, size, err := a.Sysdig.DownloadCapture(ctx, in.Capture.ID)
 	if err != nil {
 		return StoredFile{}, toTemporal("download capture", err)
@@ -47,27 +52,36 @@ func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile,
 		return refused
 	}
 	key := evidence.Prefix(in.WorkflowID, in.RunID) + in.Capture.Name + ".scap"
-	file, err := a.Evidence.Put(ctx, key, "application/octet-stream", &announced{body: body, left: size}, check)
+	file, err := a.Evidence.Put(ctx, key, "application/octet-stream", &announced{body: body, left: size, alive: func() { watchdog.Reset(a.stall()) }}, check)
 	switch {
 	case refused != nil:
 		return StoredFile{}, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("capture %d is not stored: %s", in.Capture.ID, refused), ErrEvidence, refused)
 	case err != nil:
-		return StoredFile{}, fmt.Errorf("store capture: %w", err)
+		// The cause, where there is one, says more than that it was cancelled.
+		return StoredFile{}, fmt.Errorf("store capture: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	return StoredFile{
 		File: file, CaptureID: strconv.FormatInt(in.Capture.ID, 10), ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC(),
 	}, nil
 }
 
-// announced makes a body that ends before its announced length an error.
+// errStalled ends a download that stands still.
+var errStalled = errors.New("the download stands still")
+
+// announced makes a body that ends before its announced length an error, and
+// tells of every byte that it is alive.
 type announced struct {
-	body io.Reader
-	left int64 // negative: unknown
+	body  io.Reader
+	left  int64 // negative: unknown
+	alive func()
 }
 
 func (r *announced) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
+	if n > 0 {
+		r.alive()
+	}
 	if r.left >= 0 {
 		r.left = max(0, r.left-int64(n))
 		if err == io.EOF && r.left > 0 { //nolint:errorlint // Read's contract is io.EOF itself

@@ -54,7 +54,7 @@ func (a *approval) decide(d signals.Decision, approve bool) error {
 	if a.verdict != undecided {
 		return fmt.Errorf("too late: %s", a.became())
 	}
-	if err := a.entitled(d.Analyst); err != nil {
+	if err := entitled(a.approvers, d.Analyst); err != nil {
 		return err
 	}
 	if approve && a.request.Action == actionAmend {
@@ -73,10 +73,6 @@ func (a *approval) decide(d signals.Decision, approve bool) error {
 }
 
 // entitled checks that an analyst may decide.
-func (a *approval) entitled(analyst string) error {
-	return entitled(a.approvers, analyst)
-}
-
 func entitled(approvers signals.Approvers, analyst string) error {
 	if approvers.Trust == signals.TrustOpen || approvers.Trust == "" {
 		return nil
