@@ -84,8 +84,8 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 			stop = func() {}
 			return Execution{}, toTemporal("submit "+in.Action, err)
 		}
+		// Heartbeats tell of it soon; until then its caller ID finds it.
 		progress = actionProgress{ExecutionID: execution.ID}
-		activity.RecordHeartbeat(ctx, progress)
 		stop = heartbeats(ctx, func() any { return progress })
 	}
 	return a.follow(ctx, in, progress)
@@ -116,7 +116,7 @@ func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*s
 // follow polls an execution until Sysdig has carried it out.
 func (a *Activities) follow(ctx context.Context, in ActionInput, progress actionProgress) (Execution, error) {
 	// The first looks come quickly: most actions take a moment.
-	for wait := min(a.poll(), 200*time.Millisecond); ; wait = min(2*wait, a.poll()) {
+	for wait := min(a.poll(), 50*time.Millisecond); ; wait = min(2*wait, a.poll()) {
 		execution, err := a.Sysdig.Execution(ctx, progress.ExecutionID)
 		if err != nil {
 			return Execution{}, unknowable("follow "+in.Action, err)

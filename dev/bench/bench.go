@@ -33,15 +33,10 @@ const routes = `
   - {name: approved, when: incident.rule.name == "` + ruleApproved + `", playbook: crypto-miner, approval: {mode: one, expire_after: 24h}, cool_down: 0s}
 `
 
-// production undoes what the embedded server has for convenience, or has not
-// for want of shards, and what would hide the difference between the programs.
+// production undoes what the embedded server has for convenience and what would
+// hide the difference between the programs.
 func production() map[string]any {
 	return map[string]any{
-		// The limits are for each of hundreds of shards. Here is one, and from 20
-		// tasks per second on it would pause up to 50 ms before each.
-		"history.transferProcessorMaxPollRPS":   1000,
-		"history.timerProcessorMaxPollRPS":      1000,
-		"history.visibilityProcessorMaxPollRPS": 1000,
 		// No search attributes are registered while it runs.
 		"system.forceSearchAttributesCacheRefreshOnRead": false,
 	}

@@ -19,7 +19,7 @@ import (
 // headSize is how many leading bytes a check gets to see.
 const headSize = 512
 
-// bufferSize is how much of an object is in memory at once.
+// bufferSize is how much of an object is in memory at once, at most.
 const bufferSize = 128 << 10
 
 // Put stores what r gives under key and returns its size and hash, both of the
@@ -39,7 +39,11 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 	if temporary(key) {
 		return File{}, errReserved
 	}
-	buffered := bufio.NewReaderSize(r, bufferSize)
+	size := bufferSize
+	if small, ok := r.(interface{ Len() int }); ok {
+		size = max(headSize, min(size, small.Len()))
+	}
+	buffered := bufio.NewReaderSize(r, size)
 	if check != nil {
 		head, err := buffered.Peek(headSize)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -64,8 +68,8 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 	hash := sha256.New()
 	// Both ends are wrapped so that the buffer, and no shortcut between their
 	// types, decides how much is in memory.
-	size, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, hash)},
-		&contextReader{ctx, buffered}, make([]byte, bufferSize))
+	written, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, hash)},
+		&contextReader{ctx, buffered}, make([]byte, size))
 	if err == nil {
 		err = syncFile(local)
 	}
@@ -81,7 +85,7 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 	if err != nil {
 		return File{}, err
 	}
-	return File{Name: path.Base(key), Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))}, nil
+	return File{Name: path.Base(key), Size: written, SHA256: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
 // contextReader ends a copy between two reads when its context has ended: a

@@ -29,6 +29,11 @@ func settings() map[string]any {
 		"system.forceSearchAttributesCacheRefreshOnRead": true,
 		"frontend.persistenceMaxQPS":                     10_000,
 		"history.persistenceMaxQPS":                      45_000,
+		// These limits are for each of hundreds of shards. Here is one, and from 20
+		// tasks per second on it would pause up to 50 ms before each.
+		"history.transferProcessorMaxPollRPS":   1000,
+		"history.timerProcessorMaxPollRPS":      1000,
+		"history.visibilityProcessorMaxPollRPS": 1000,
 		// One host serves everybody who lists workflows.
 		"frontend.namespaceRPS.visibility": 100,
 		"history.hostLevelCacheMaxSize":    8096,
