@@ -20,6 +20,7 @@ bench: ## Measure latencies and throughput beside a bare-SDK program (ARGS=--hel
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
+	go -C dev build ./... # once, before tests that build it too run beside the compiler
 	go -C dev test -timeout 20m ./...
 
 .PHONY: lint
