@@ -91,21 +91,29 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 	return a.follow(ctx, in, progress)
 }
 
-// find looks an execution up by its caller ID. Unless settled, it keeps looking
-// until a submission on its way must have arrived.
+// find looks an execution up by its caller ID.
 func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*sysdig.Execution, error) {
-	end := time.Now().Add(a.settle())
-	for {
+	return lookFor(ctx, a, settled, func() (*sysdig.Execution, error) {
 		executions, err := a.Sysdig.ExecutionsByCaller(ctx, in.CallerID)
 		if err != nil {
 			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
 		}
-		if len(executions) > 0 {
-			// More than one cannot come from here; the first is the oldest claim.
-			return &executions[0], nil
-		}
-		if settled || time.Now().After(end) {
+		if len(executions) == 0 {
 			return nil, nil
+		}
+		// More than one cannot come from here; the first is the oldest claim.
+		return &executions[0], nil
+	})
+}
+
+// lookFor looks for what an earlier attempt may have begun. Unless that is
+// settled, it keeps looking until a request on its way must have arrived.
+func lookFor[T any](ctx context.Context, a *Activities, settled bool, look func() (*T, error)) (*T, error) {
+	end := time.Now().Add(a.settle())
+	for {
+		found, err := look()
+		if err != nil || found != nil || settled || time.Now().After(end) {
+			return found, err
 		}
 		if err := sleep(ctx, min(a.poll(), time.Second)); err != nil {
 			return nil, err

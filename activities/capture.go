@@ -97,10 +97,9 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	return Capture{}, toTemporal("create capture", err)
 }
 
-// findCapture looks a capture up by its name; see find.
+// findCapture looks a capture up by its name.
 func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled bool) (*sysdig.Capture, error) {
-	end := time.Now().Add(a.settle())
-	for {
+	return lookFor(ctx, a, settled, func() (*sysdig.Capture, error) {
 		captures, err := a.Sysdig.Captures(ctx, in.Since.Add(-clockSkew), time.Now().Add(clockSkew))
 		if err != nil {
 			return nil, unknowable("look up the capture by its name", err)
@@ -111,13 +110,8 @@ func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled b
 				return &captures[i], nil
 			}
 		}
-		if settled || time.Now().After(end) {
-			return nil, nil
-		}
-		if err := sleep(ctx, min(a.poll(), time.Second)); err != nil {
-			return nil, err
-		}
-	}
+		return nil, nil
+	})
 }
 
 // AwaitCapture polls a capture until its file can be downloaded. It only reads.

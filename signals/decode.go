@@ -18,6 +18,9 @@ const maxSignal = 16 << 10
 // maxName bounds an analyst's name, in bytes.
 const maxName = 128
 
+// maxQuoted bounds what an error quotes back, in bytes.
+const maxQuoted = 60
+
 // Scalar is a JSON string or number, kept as text: an analyst who amends
 // process.pid may type 4711 or "4711".
 type Scalar string
@@ -34,7 +37,7 @@ func (s *Scalar) UnmarshalJSON(data []byte) error {
 	}
 	var number json.Number
 	if err := json.Unmarshal(data, &number); err != nil || number == "" {
-		return fmt.Errorf("value %s: want a string or a number", clip(string(data)))
+		return fmt.Errorf("value %s: want a string or a number", Clip(string(data), maxQuoted))
 	}
 	*s = Scalar(number)
 	return nil
@@ -144,23 +147,14 @@ func object(raw converter.RawValue) ([]byte, error) {
 	case c == '{':
 		return data, nil
 	case c == '"':
-		return nil, fmt.Errorf("data is a string, %s", clip(string(data)))
+		return nil, fmt.Errorf("data is a string, %s", Clip(string(data), maxQuoted))
 	case c == '[':
 		return nil, errors.New("data is an array")
 	case c == '-' || c >= '0' && c <= '9':
-		return nil, fmt.Errorf("data is a number, %s", clip(string(data)))
+		return nil, fmt.Errorf("data is a number, %s", Clip(string(data), maxQuoted))
 	case json.Valid(data):
-		return nil, fmt.Errorf("data is %s", clip(string(data)))
+		return nil, fmt.Errorf("data is %s", Clip(string(data), maxQuoted))
 	default:
-		return nil, fmt.Errorf("data is not JSON, %s", clip(string(data)))
+		return nil, fmt.Errorf("data is not JSON, %s", Clip(string(data), maxQuoted))
 	}
-}
-
-// clip shortens what is quoted back.
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

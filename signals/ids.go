@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -30,7 +31,7 @@ func WorkflowID(route *incident.Route, inc *incident.Incident) string {
 	for _, path := range route.WithDefaults().CorrelateBy {
 		value, _ := inc.Field(path)
 		if value == "" && path == "host.name" {
-			value = firstOf(inc.Host.ID, inc.Host.MAC)
+			value = cmp.Or(inc.Host.ID, inc.Host.MAC)
 		}
 		known = known || value != ""
 		switch {
@@ -46,7 +47,7 @@ func WorkflowID(route *incident.Route, inc *incident.Incident) string {
 		return strings.Join(parts, ":")
 	}
 	if inc.Cloud.Account != "" {
-		return strings.Join([]string{route.Playbook, part(inc.Cloud.Account), part(firstOf(inc.User, "unknown"))}, ":")
+		return strings.Join([]string{route.Playbook, part(inc.Cloud.Account), part(cmp.Or(inc.User, "unknown"))}, ":")
 	}
 	return route.Playbook + ":event:" + part(inc.ID)
 }
@@ -101,13 +102,4 @@ func CaptureName(workflowID, firstRunID, request string) string {
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -40,3 +40,12 @@ func EscapeMarkdown(s string) string {
 	}
 	return b.String()
 }
+
+// Clip shortens text that came from outside to at most so many bytes, at the end
+// of a character, and marks that it did.
+func Clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

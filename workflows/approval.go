@@ -33,7 +33,7 @@ type approval struct {
 	request   signals.Request
 	approvers signals.Approvers
 	verdict   verdict
-	// have are the analysts who approved, by whom a rejection or nil.
+	// have are the analysts who approved, by the one whose decision was last.
 	have []string
 	by   string
 }
@@ -80,7 +80,7 @@ func entitled(approvers signals.Approvers, analyst string) error {
 	// Anything but open is checked, so that a level this version does not know
 	// lets nobody in by accident.
 	if !slices.Contains(approvers.Analysts, analyst) {
-		return fmt.Errorf("analyst %q is not entitled: not in the list of approvers", clip(analyst, maxQuoted))
+		return fmt.Errorf("analyst %q is not entitled: not in the list of approvers", signals.Clip(analyst, maxQuoted))
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func (r *response) answers(d signals.Decision) error {
 	case r.decided[d.Request] != "":
 		return fmt.Errorf("too late: %s; pending is %s", r.decided[d.Request], pending)
 	default:
-		return fmt.Errorf("wrong request %q: pending is %s", clip(d.Request, maxQuoted), pending)
+		return fmt.Errorf("wrong request %q: pending is %s", signals.Clip(d.Request, maxQuoted), pending)
 	}
 }
 

@@ -57,7 +57,7 @@ func (r *response) drain(ctx workflow.Context) {
 	for _, name := range unknown {
 		channel := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"})
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
-			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note or amend", clip(name, maxQuoted))
+			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note or amend", signals.Clip(name, maxQuoted))
 		}
 	}
 }
@@ -126,7 +126,7 @@ func (r *response) takeAmendment(ctx workflow.Context, raw converter.RawValue) {
 	}
 	r.page.Incident = amended
 	for _, path := range paths {
-		r.log(ctx, amendment.Analyst, signals.KindAmend, "%s set to %q", path, clip(string(amendment.Fields[path]), maxQuoted))
+		r.log(ctx, amendment.Analyst, signals.KindAmend, "%s set to %q", path, signals.Clip(string(amendment.Fields[path]), maxQuoted))
 	}
 	r.amended(amendment.Analyst)
 }

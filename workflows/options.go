@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"firebreak/signals"
 )
 
 // Activities fail over fast and are patient in total: a worker that died is
@@ -29,7 +31,7 @@ func retries() *temporal.RetryPolicy {
 func lookup(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: lookupAttempt, ScheduleToCloseTimeout: lookupDeadline,
-		RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+		RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }
 
@@ -37,7 +39,7 @@ func lookup(ctx workflow.Context, summary string) workflow.Context {
 func acting(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: actDeadline,
-		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }
 
@@ -45,7 +47,7 @@ func acting(ctx workflow.Context, summary string) workflow.Context {
 func queuing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: queueDeadline,
-		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }
 
@@ -53,7 +55,7 @@ func queuing(ctx workflow.Context, summary string) workflow.Context {
 func atOnce(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: storeAtOnce, ScheduleToCloseTimeout: storeAtOnce,
-		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: clip(summary, maxSummary),
+		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: signals.Clip(summary, maxSummary),
 	})
 }
 
@@ -61,6 +63,6 @@ func atOnce(ctx workflow.Context, summary string) workflow.Context {
 func storing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: storeAttempt, ScheduleToCloseTimeout: storeDeadline,
-		RetryPolicy: retries(), Summary: clip(summary, maxSummary),
+		RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }

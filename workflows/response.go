@@ -121,7 +121,7 @@ func (r *response) log(ctx workflow.Context, actor string, kind signals.Kind, fo
 		}
 	}
 	r.page.WarRoom = append(r.page.WarRoom, signals.Entry{
-		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: clip(text, maxEntry),
+		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry),
 	})
 	r.refresh(ctx)
 }

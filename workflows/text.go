@@ -3,7 +3,6 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 )
@@ -14,14 +13,6 @@ const (
 	maxQuoted  = 100  // a value quoted in an entry
 	maxSummary = 200  // a summary of an activity or a timer
 )
-
-// clip shortens text that came from outside.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
 
 // describe words an activity's error for a person: what failed, without the
 // wrapping that the SDK adds.

@@ -1,6 +1,9 @@
 package incident
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // describe fills the incident from an event's labels and fields, which carry
 // the same keys in every Sysdig payload. What the envelope already said, the
@@ -17,37 +20,37 @@ func (i *Incident) describe(labels, fields map[string]string) {
 		i.File.Path = path
 	}
 	// The names that Falco's plugins give the user of a cloud or SaaS event.
-	i.User = firstOf(fields["user.name"], fields["ct.user"], fields["gcp.user"],
+	i.User = cmp.Or(fields["user.name"], fields["ct.user"], fields["gcp.user"],
 		fields["okta.actor.alternateid"], fields["github.user"], fields["ka.user.name"])
 }
 
 func (i *Incident) describeHost(labels map[string]string) {
 	i.Host.ID = labels["host.id"]
 	i.Host.Name = labels["host.hostName"]
-	i.Host.MAC = firstOf(i.Host.MAC, NormaliseMAC(labels["host.mac"]))
+	i.Host.MAC = cmp.Or(i.Host.MAC, NormaliseMAC(labels["host.mac"]))
 }
 
 func (i *Incident) describeContainer(labels, fields map[string]string) {
-	id := firstOf(shortContainerID(i.Container.ID), labels["container.id"], fields["container.id"])
+	id := cmp.Or(shortContainerID(i.Container.ID), labels["container.id"], fields["container.id"])
 	if id = shortContainerID(id); id == "" && fields["container.id"] == hostContainer {
 		i.Container = Container{} // the event is about the host, and Falco names that container "host" too
 		return
 	}
 	i.Container = Container{
 		ID:      id,
-		Name:    firstOf(labels["container.name"], fields["container.name"]),
-		Image:   firstOf(labels["container.image.repo"], fields["container.image.repository"]),
-		Tag:     firstOf(labels["container.image.tag"], fields["container.image.tag"]),
-		ImageID: firstOf(labels["container.image.id"], fields["container.image.id"]),
+		Name:    cmp.Or(labels["container.name"], fields["container.name"]),
+		Image:   cmp.Or(labels["container.image.repo"], fields["container.image.repository"]),
+		Tag:     cmp.Or(labels["container.image.tag"], fields["container.image.tag"]),
+		ImageID: cmp.Or(labels["container.image.id"], fields["container.image.id"]),
 	}
 }
 
 func (i *Incident) describeKubernetes(labels, fields map[string]string) {
 	i.Kubernetes = Kubernetes{
 		Cluster: labels["kubernetes.cluster.name"],
-		Namespace: firstOf(labels["kubernetes.namespace.name"], fields["k8s.ns.name"],
+		Namespace: cmp.Or(labels["kubernetes.namespace.name"], fields["k8s.ns.name"],
 			labels["container.label.io.kubernetes.pod.namespace"]),
-		Pod: firstOf(labels["kubernetes.pod.name"], fields["k8s.pod.name"],
+		Pod: cmp.Or(labels["kubernetes.pod.name"], fields["k8s.pod.name"],
 			labels["container.label.io.kubernetes.pod.name"]),
 		Node:         labels["kubernetes.node.name"],
 		WorkloadName: labels["kubernetes.workload.name"],
@@ -58,9 +61,9 @@ func (i *Incident) describeKubernetes(labels, fields map[string]string) {
 func (i *Incident) describeCloud(labels map[string]string) {
 	i.Cloud = Cloud{
 		Provider: labels["cloudProvider.name"],
-		Account:  firstOf(labels["cloudProvider.account.id"], labels["aws.accountId"], labels["gcp.projectId"]),
-		Region:   firstOf(labels["cloudProvider.region"], labels["aws.region"], labels["gcp.region"]),
-		Instance: firstOf(labels["aws.instanceId"], labels["gcp.instanceId"]),
+		Account:  cmp.Or(labels["cloudProvider.account.id"], labels["aws.accountId"], labels["gcp.projectId"]),
+		Region:   cmp.Or(labels["cloudProvider.region"], labels["aws.region"], labels["gcp.region"]),
+		Instance: cmp.Or(labels["aws.instanceId"], labels["gcp.instanceId"]),
 	}
 	if i.Cloud.Provider == "" {
 		switch {
@@ -77,7 +80,7 @@ func (i *Incident) describeProcess(fields map[string]string) {
 		Name:    fields["proc.name"],
 		Cmdline: fields["proc.cmdline"],
 		Cwd:     fields["proc.cwd"],
-		Exe:     firstOf(fields["proc.exepath"], fields["proc.exe"]),
+		Exe:     cmp.Or(fields["proc.exepath"], fields["proc.exe"]),
 		Parent:  fields["proc.pname"],
 		SHA256:  fields["proc.hash.sha256"],
 	}
@@ -104,16 +107,6 @@ func policyActions(list []any) []PolicyAction {
 		})
 	}
 	return actions
-}
-
-// firstOf is the first value that is not absent, or "".
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // isAbsolute reports whether path is absolute on Linux or Windows.

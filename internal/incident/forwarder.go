@@ -1,6 +1,9 @@
 package incident
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // forwarder is the adapter of Sysdig Secure's Event Forwarder, integration
 // type Webhook, channel "policy runtime events", payload since January 2023.
@@ -34,14 +37,14 @@ func forwarder() adapter {
 func forwarderIncident(o object) Incident {
 	content := o.object("content")
 	i := Incident{
-		ID:         firstOf(o.text("id"), o.digest()),
+		ID:         cmp.Or(o.text("id"), o.digest()),
 		Source:     o.text("source"),
 		Tenant:     Tenant{ID: o.text("customerId")},
 		Rule:       Rule{Name: content.text("ruleName"), Type: content.text("ruleType"), Tags: content.texts("ruleTags")},
 		Policy:     Policy{ID: content.text("policyId"), Name: o.text("name")},
 		Output:     content.text("output"),
 		OccurredAt: occurredAt(o),
-		Host:       Host{MAC: NormaliseMAC(firstOf(o.text("machineId"), o.text("hostMac")))},
+		Host:       Host{MAC: NormaliseMAC(cmp.Or(o.text("machineId"), o.text("hostMac")))},
 		Container:  Container{ID: o.text("containerId")},
 		Actions:    policyActions(o.list("actions")),
 	}

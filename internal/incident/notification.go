@@ -1,5 +1,7 @@
 package incident
 
+import "cmp"
+
 // notification is the adapter of Sysdig Secure's notification channel of type
 // Webhook, in the "V2" form that names policies "Policy V2 …": one object with
 // alert, event and entities, each entity with its policyEvents and policies.
@@ -40,15 +42,15 @@ func notificationEvents(o object) []Event {
 
 func notificationIncident(message, entity, event object) Incident {
 	i := Incident{
-		ID:         firstOf(event.text("id"), event.digest()),
+		ID:         cmp.Or(event.text("id"), event.digest()),
 		Source:     message.text("source"),
-		Tenant:     Tenant{ID: firstOf(event.text("customerId"), message.text("customerId"))},
+		Tenant:     Tenant{ID: cmp.Or(event.text("customerId"), message.text("customerId"))},
 		Rule:       Rule{Name: event.text("ruleName"), Type: event.text("ruleType"), Tags: event.texts("ruleTags")},
-		Policy:     Policy{ID: event.text("policyId"), Name: firstOf(policyName(entity, event.text("policyId")), event.text("name"))},
+		Policy:     Policy{ID: event.text("policyId"), Name: cmp.Or(policyName(entity, event.text("policyId")), event.text("name"))},
 		Output:     event.text("output"),
 		EventURL:   message.object("event").text("url"),
 		OccurredAt: occurredAt(event),
-		Host:       Host{MAC: NormaliseMAC(firstOf(event.text("hostMac"), event.text("machineId"))), AgentID: event.text("agentId")},
+		Host:       Host{MAC: NormaliseMAC(cmp.Or(event.text("hostMac"), event.text("machineId"))), AgentID: event.text("agentId")},
 		Container:  Container{ID: event.text("containerId")},
 		Actions:    policyActions(event.list("actionResults")),
 	}

@@ -129,7 +129,7 @@ func fields(b *strings.Builder, inc *incident.Incident) {
 func entry(e *signals.Entry, most int) string {
 	text := e.Text
 	if most > 0 {
-		text = clip(text, most)
+		text = signals.Clip(text, most)
 	}
 	return fmt.Sprintf("- %s · %s · **%s** · %s\n",
 		e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Kind, value(e.Actor), signals.EscapeMarkdown(text))
@@ -153,11 +153,4 @@ func join(values ...string) string {
 }
 
 // value escapes a value and bounds it.
-func value(s string) string { return signals.EscapeMarkdown(clip(s, maxValue)) }
-
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
+func value(s string) string { return signals.EscapeMarkdown(signals.Clip(s, maxValue)) }
