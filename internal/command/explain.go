@@ -18,6 +18,9 @@ import (
 type explanation struct {
 	// Adapter is "" for an element that nobody recognised.
 	Adapter string `json:"adapter"`
+	// Path is where inside the element the message was found; it is left out
+	// when the element itself is the message.
+	Path string `json:"path,omitempty"`
 	// Incident is null for an element that is none.
 	Incident   *incident.Incident `json:"incident"`
 	Ignored    string             `json:"ignored,omitempty"`
@@ -88,7 +91,7 @@ func (s *session) read(file string) ([]byte, error) {
 }
 
 func explain(event *incident.Event, router *incident.Router) explanation {
-	e := explanation{Adapter: event.Adapter, Ignored: event.Ignored, Routes: []incident.Verdict{}, Missing: []string{}}
+	e := explanation{Adapter: event.Adapter, Path: event.Path, Ignored: event.Ignored, Routes: []incident.Verdict{}, Missing: []string{}}
 	if event.Adapter == "" || event.Ignored != "" {
 		return e
 	}
@@ -116,16 +119,18 @@ func writeExplanations(w io.Writer, explanations []explanation) error {
 func writeExplanation(w io.Writer, e *explanation, number, of int) error {
 	t := newTable(w, "")
 	t.row(fmt.Sprintf("event %d of %d", number, of))
-	switch {
-	case e.Adapter == "":
+	if e.Adapter == "" {
 		t.row("  adapter", "none: nobody recognises it; the starter would keep it in quarantine")
-		return t.flush()
-	case e.Ignored != "":
-		t.row("  adapter", e.Adapter)
-		t.row("  ignored", e.Ignored)
 		return t.flush()
 	}
 	t.row("  adapter", e.Adapter)
+	if e.Path != "" {
+		t.row("  found in", e.Path)
+	}
+	if e.Ignored != "" {
+		t.row("  ignored", e.Ignored)
+		return t.flush()
+	}
 	t.indent = "  "
 	t.fieldRows(e.Incident)
 	t.indent = ""

@@ -7,11 +7,11 @@ import "encoding/json"
 type adapter struct {
 	// name is what [Event.Adapter] says.
 	name string
-	// recognises reports, from the keys alone, whether o is this sender's.
-	// Adapters must not overlap: a payload has one meaning.
+	// recognises reports, from the keys and the kinds of their values, whether o
+	// is this sender's. Adapters must not overlap: a payload has one meaning.
 	recognises func(o object) bool
-	// events maps o. It returns at least one event, and leaves Adapter and Raw
-	// to the caller.
+	// events maps o. It returns at least one event, and leaves Adapter, Path and
+	// Raw to the caller.
 	events func(o object) []Event
 }
 
@@ -19,22 +19,44 @@ type adapter struct {
 func adapters() []adapter {
 	return []adapter{
 		forwarder(),
+		legacy(),
 		notification(),
+		secureEvent(),
+		falco(),
 	}
 }
 
-// adapt turns one object of a payload into events, by the adapter that
-// recognises it.
-func adapt(o object, raw json.RawMessage) []Event {
-	for _, a := range adapters() {
+// adapt turns one object of a payload into events: those of the adapter that
+// recognises it, or else those of the messages found inside it.
+func adapt(all []adapter, o object, raw json.RawMessage) []Event {
+	var events []Event
+	if !o.flattened() {
+		events = recognise(all, o)
+	}
+	if len(events) == 0 {
+		events = unwrap(all, o)
+	}
+	if len(events) == 0 {
+		return []Event{{Raw: raw}}
+	}
+	for i := range events {
+		events[i].Raw = raw
+	}
+	return events
+}
+
+// recognise is the events of the adapter that recognises o, none when no
+// adapter does.
+func recognise(all []adapter, o object) []Event {
+	for _, a := range all {
 		if !a.recognises(o) {
 			continue
 		}
 		events := a.events(o)
 		for i := range events {
-			events[i].Adapter, events[i].Raw = a.name, raw
+			events[i].Adapter = a.name
 		}
 		return events
 	}
-	return []Event{{Raw: raw}}
+	return nil
 }

@@ -13,15 +13,13 @@ func (i *Incident) describe(labels, fields map[string]string) {
 	i.describeHost(labels)
 	i.describeContainer(labels, fields)
 	i.describeKubernetes(labels, fields)
-	i.describeCloud(labels)
+	i.describeCloud(labels, fields)
 	i.describeProcess(fields)
 	// fd.name is a connection's two ends when the event is about a socket.
 	if path := fields["fd.name"]; isAbsolute(path) {
 		i.File.Path = path
 	}
-	// The names that Falco's plugins give the user of a cloud or SaaS event.
-	i.User = cmp.Or(fields["user.name"], fields["ct.user"], fields["gcp.user"],
-		fields["okta.actor.alternateid"], fields["github.user"], fields["ka.user.name"])
+	i.User = cmp.Or(fields["user.name"], cloudUser(labels, fields), fields["ka.user.name"])
 }
 
 func (i *Incident) describeHost(labels map[string]string) {
@@ -48,30 +46,13 @@ func (i *Incident) describeContainer(labels, fields map[string]string) {
 func (i *Incident) describeKubernetes(labels, fields map[string]string) {
 	i.Kubernetes = Kubernetes{
 		Cluster: labels["kubernetes.cluster.name"],
-		Namespace: cmp.Or(labels["kubernetes.namespace.name"], fields["k8s.ns.name"],
-			labels["container.label.io.kubernetes.pod.namespace"]),
-		Pod: cmp.Or(labels["kubernetes.pod.name"], fields["k8s.pod.name"],
+		Namespace: cmp.Or(labels["kubernetes.namespace.name"], fields["k8s.ns.name"], fields["k8smeta.ns.name"],
+			labels["container.label.io.kubernetes.pod.namespace"], fields["ka.target.namespace"]),
+		Pod: cmp.Or(labels["kubernetes.pod.name"], fields["k8s.pod.name"], fields["k8smeta.pod.name"],
 			labels["container.label.io.kubernetes.pod.name"]),
 		Node:         labels["kubernetes.node.name"],
 		WorkloadName: labels["kubernetes.workload.name"],
 		WorkloadType: labels["kubernetes.workload.type"],
-	}
-}
-
-func (i *Incident) describeCloud(labels map[string]string) {
-	i.Cloud = Cloud{
-		Provider: labels["cloudProvider.name"],
-		Account:  cmp.Or(labels["cloudProvider.account.id"], labels["aws.accountId"], labels["gcp.projectId"]),
-		Region:   cmp.Or(labels["cloudProvider.region"], labels["aws.region"], labels["gcp.region"]),
-		Instance: cmp.Or(labels["aws.instanceId"], labels["gcp.instanceId"]),
-	}
-	if i.Cloud.Provider == "" {
-		switch {
-		case labels["aws.accountId"] != "" || labels["aws.instanceId"] != "":
-			i.Cloud.Provider = "aws"
-		case labels["gcp.projectId"] != "" || labels["gcp.instanceId"] != "":
-			i.Cloud.Provider = "gcp"
-		}
 	}
 }
 
@@ -90,7 +71,8 @@ func (i *Incident) describeProcess(fields map[string]string) {
 	}
 }
 
-// policyActions reads what Sysdig did by policy.
+// policyActions reads what Sysdig did by policy: the forwarder and the
+// notification say "successful", the events API "isSuccessful".
 func policyActions(list []any) []PolicyAction {
 	var actions []PolicyAction
 	for _, v := range list {
@@ -101,7 +83,7 @@ func policyActions(list []any) []PolicyAction {
 		a := object(m)
 		actions = append(actions, PolicyAction{
 			Type:       a.text("type"),
-			Successful: a.boolean("successful"),
+			Successful: a.boolean("successful") || a.boolean("isSuccessful"),
 			Error:      a.text("errMsg"),
 			Token:      a.text("token"),
 		})

@@ -58,7 +58,7 @@ func boundedMap(m map[string]string) map[string]string {
 
 // parseMAC normalises a MAC address, and reports whether it is one.
 func parseMAC(s string) (string, bool) {
-	digits := strings.ToLower(strings.NewReplacer(":", "", "-", "", ".", "").Replace(strings.TrimSpace(s)))
+	digits := strings.ToLower(without(strings.TrimSpace(s), ":-."))
 	if len(digits) != 12 || strings.Trim(digits, "0123456789abcdef") != "" {
 		return "", false
 	}
@@ -67,6 +67,16 @@ func parseMAC(s string) (string, bool) {
 		pairs = append(pairs, digits[i:i+2])
 	}
 	return strings.Join(pairs, ":"), true
+}
+
+// without is s without the given characters.
+func without(s, characters string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(characters, r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // NormaliseMAC writes a MAC address in lower case with colons. What is no MAC
@@ -110,12 +120,21 @@ func unixTime(n int64) time.Time {
 }
 
 // occurredAt is when o says it happened: its numeric timestamp, whatever the
-// unit, or else its textual one.
+// unit, or else its textual one. Nanoseconds do not fit a float64, and whoever
+// passes them through one (Elasticsearch's ingest pipelines do) rounds them by
+// up to 128 ns; the textual timestamp next to them then still has them all.
 func occurredAt(o object) time.Time {
-	if n, ok := o.integer("timestamp"); ok && n > 0 {
-		return unixTime(n)
+	textual := parseTime(o.text("timestampRFC3339Nano"))
+	n, ok := o.integer("timestamp")
+	if !ok || n <= 0 || !textual.IsZero() && float64(n) == float64(textual.UnixNano()) {
+		return textual
 	}
-	t, err := time.Parse(time.RFC3339Nano, o.text("timestampRFC3339Nano"))
+	return unixTime(n)
+}
+
+// parseTime reads a textual timestamp; one that is none is absence.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		return time.Time{}
 	}

@@ -14,23 +14,37 @@ func notification() adapter {
 	return adapter{
 		name: "sysdig-notification",
 		recognises: func(o object) bool {
-			return o.object("alert") != nil && o["entities"] != nil
+			n := countPolicyEvents(o)
+			return o.object("alert") != nil && o.has("entities") &&
+				(n > 0 || o.has("state") || o.has("timespan")) && n <= maxFound
 		},
 		events: notificationEvents,
 	}
+}
+
+// countPolicyEvents tells a notification from any other document with an alert
+// and entities, words that SIEMs use for things of their own.
+func countPolicyEvents(o object) int {
+	n := 0
+	for _, e := range o.list("entities") {
+		entity, _ := e.(map[string]any)
+		n += len(object(entity).list("policyEvents"))
+	}
+	return n
 }
 
 func notificationEvents(o object) []Event {
 	var events []Event
 	for _, e := range o.list("entities") {
 		entity, _ := e.(map[string]any)
+		policies := policyNames(entity)
 		for _, p := range object(entity).list("policyEvents") {
 			policyEvent, ok := p.(map[string]any)
 			if !ok {
 				events = append(events, Event{Ignored: "a policy event that is not an object"})
 				continue
 			}
-			events = append(events, Event{Incident: notificationIncident(o, entity, policyEvent)})
+			events = append(events, Event{Incident: notificationIncident(o, policyEvent, policies)})
 		}
 	}
 	if len(events) == 0 {
@@ -40,13 +54,13 @@ func notificationEvents(o object) []Event {
 	return events
 }
 
-func notificationIncident(message, entity, event object) Incident {
+func notificationIncident(message, event object, policies map[string]string) Incident {
 	i := Incident{
-		ID:         cmp.Or(event.text("id"), event.digest()),
+		ID:         event.identity(),
 		Source:     message.text("source"),
 		Tenant:     Tenant{ID: cmp.Or(event.text("customerId"), message.text("customerId"))},
 		Rule:       Rule{Name: event.text("ruleName"), Type: event.text("ruleType"), Tags: event.texts("ruleTags")},
-		Policy:     Policy{ID: event.text("policyId"), Name: cmp.Or(policyName(entity, event.text("policyId")), event.text("name"))},
+		Policy:     Policy{ID: event.text("policyId"), Name: cmp.Or(policies[event.text("policyId")], event.text("name"))},
 		Output:     event.text("output"),
 		EventURL:   message.object("event").text("url"),
 		OccurredAt: occurredAt(event),
@@ -67,13 +81,14 @@ func notificationIncident(message, entity, event object) Incident {
 	return i
 }
 
-// policyName is the name of the entity's policy with that ID.
-func policyName(entity object, id string) string {
+// policyNames are the names of an entity's policies by their IDs.
+func policyNames(entity object) map[string]string {
+	names := map[string]string{}
 	for _, p := range entity.list("policies") {
 		policy, _ := p.(map[string]any)
-		if object(policy).text("id") == id {
-			return object(policy).text("name")
+		if id := object(policy).text("id"); names[id] == "" {
+			names[id] = object(policy).text("name")
 		}
 	}
-	return ""
+	return names
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,9 +55,13 @@ func (o object) boolean(key string) bool { return text(o[key]) == "true" }
 // integer is the value under key as an integer: a number or its decimal text.
 func (o object) integer(key string) (int64, bool) { return integer(text(o[key])) }
 
-// texts is the array under key as texts, absent ones left out.
+// texts is the array under key as texts, absent ones left out; a single text
+// is an array of one.
 func (o object) texts(key string) []string {
 	var all []string
+	if s, is := o[key].(string); is && present(s) != "" {
+		return []string{bounded(s)}
+	}
 	for _, v := range o.list(key) {
 		if s := text(v); s != "" && len(all) < maxEntries {
 			all = append(all, s)
@@ -65,16 +70,58 @@ func (o object) texts(key string) []string {
 	return all
 }
 
-// textMap is the object under key as texts, absent ones left out. It is not
-// bounded in number: see boundedMap.
+// textMap is the object under key as texts, absent ones left out, with nested
+// objects under dotted keys: Elasticsearch stores the label "host.mac" as an
+// object "host" with a "mac". It is not bounded in number: see boundedMap.
 func (o object) textMap(key string) map[string]string {
 	m := map[string]string{}
-	for k, v := range o.object(key) {
-		if s := text(v); s != "" {
-			m[k] = s
+	flatten(m, "", o.object(key))
+	return m
+}
+
+// flatten adds the scalars of o to m. A key that is written out wins over the
+// same one from nested objects. Keys longer than boundedMap keeps are dropped
+// here, for the key of a nested value repeats those of all objects around it.
+func flatten(m map[string]string, prefix string, o object) {
+	var nested []string
+	for k, v := range o {
+		name := prefix + k
+		if _, is := v.(map[string]any); is {
+			nested = append(nested, k)
+			continue
+		}
+		if s := text(v); s != "" && m[name] == "" && len(name) <= maxKey {
+			m[name] = s
+		}
+	}
+	slices.Sort(nested)
+	for _, k := range nested {
+		if name := prefix + k + "."; len(name) <= maxKey {
+			flatten(m, name, o.object(k))
+		}
+	}
+}
+
+// pairs is the array of {"key","value"} objects under key as texts, absent ones
+// left out. Of a key that is there twice the first counts.
+func (o object) pairs(key string) map[string]string {
+	m := map[string]string{}
+	for _, v := range o.list(key) {
+		pair, _ := v.(map[string]any)
+		k, value := object(pair).text("key"), object(pair).text("value")
+		if k != "" && value != "" && m[k] == "" {
+			m[k] = value
 		}
 	}
 	return m
+}
+
+// identity is the message's own ID, or one from its content when it has none.
+func (o object) identity() string {
+	if id := o.text("id"); id != "" {
+		return id
+	}
+	return o.digest()
 }
 
 // digest identifies the object by its content, in whatever order and with
@@ -84,7 +131,12 @@ func (o object) digest() string {
 	if err != nil {
 		return "" // a decoded object always encodes
 	}
-	sum := sha256.Sum256(canonical)
+	return digest(canonical)
+}
+
+// digest is an ID for an event whose sender gives it none.
+func digest(content []byte) string {
+	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:16])
 }
 

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "rewrite testdata/golden from what Parse
 // outcome is an event as the golden files show it, without the raw element.
 type outcome struct {
 	Adapter  string             `json:"adapter"`
+	Path     string             `json:"path,omitzero"`
 	Ignored  string             `json:"ignored,omitzero"`
 	Incident *incident.Incident `json:"incident,omitzero"`
 }
@@ -41,7 +42,7 @@ func TestEveryPayloadMapsAsItsGoldenFileSays(t *testing.T) {
 			var outcomes []outcome
 			for _, e := range events {
 				require.True(t, json.Valid(e.Raw))
-				o := outcome{Adapter: e.Adapter, Ignored: e.Ignored}
+				o := outcome{Adapter: e.Adapter, Path: e.Path, Ignored: e.Ignored}
 				if e.Adapter != "" && e.Ignored == "" {
 					o.Incident = &e.Incident
 				}

@@ -12,18 +12,26 @@ import (
 // levels; what nests deeper than this was made to exhaust somebody's stack.
 const maxDepth = 64
 
+// maxElements bounds a body. A MiB of Sysdig's events has some hundreds; a body
+// of tiny objects would take hundreds of times its size as events.
+const maxElements = 20_000
+
 // Event is what one element of a payload turned out to be: an incident, a
 // known message that is no incident, or something nobody recognised.
 type Event struct {
-	// Adapter is the name of the adapter that recognised the element; "" when
-	// none did, and then the element belongs in quarantine.
+	// Adapter is the name of the adapter that recognised the element, or the
+	// message found inside it; "" when none did, and then the element belongs in
+	// quarantine.
 	Adapter string
+	// Path is where inside the element the message was found, for example
+	// "result._raw"; "" when the element itself is the message.
+	Path string
 	// Incident is set when Adapter is and Ignored is not.
 	Incident Incident
 	// Ignored is why a recognised element is no incident, for example that it
 	// is a platform audit event.
 	Ignored string
-	// Raw is the element as it was sent.
+	// Raw is the element as it was sent, with all that was around the message.
 	Raw json.RawMessage
 }
 
@@ -42,21 +50,23 @@ func (e *MalformedError) Error() string {
 
 // Parse turns the body of a webhook request into events. The body is a JSON
 // array of objects, one object, or several objects after one another (NDJSON);
-// its kind is recognised from its shape. An empty array holds no events. Any
-// error is a *[MalformedError], and then there are no events: a sender that is
+// its kind is recognised from its shape. A message of a known kind inside
+// another document, as a SIEM sends it on, is taken out of it (see unwrap). An
+// empty array holds no events. Any error is a *[MalformedError], and then there are no events: a sender that is
 // told so sends the whole body again, and nothing is lost or counted twice.
 func Parse(body []byte) ([]Event, error) {
 	elements, err := split(body)
 	if err != nil {
 		return nil, err
 	}
+	all := adapters()
 	events := make([]Event, 0, len(elements))
 	for _, raw := range elements {
 		o, err := decodeObject(raw)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, adapt(o, raw)...)
+		events = append(events, adapt(all, o, raw)...)
 	}
 	return events, nil
 }
@@ -95,7 +105,7 @@ func splitArray(body []byte) ([]json.RawMessage, error) {
 	}
 	var elements []json.RawMessage
 	for dec.More() {
-		raw, err := next(dec, body)
+		raw, err := next(dec, body, len(elements))
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +118,7 @@ func splitSequence(body []byte) ([]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var elements []json.RawMessage
 	for {
-		raw, err := next(dec, body)
+		raw, err := next(dec, body, len(elements))
 		if errors.Is(err, io.EOF) {
 			return elements, nil
 		}
@@ -119,8 +129,9 @@ func splitSequence(body []byte) ([]json.RawMessage, error) {
 	}
 }
 
-// next reads one element, which must be an object, or returns io.EOF.
-func next(dec *json.Decoder, body []byte) (json.RawMessage, error) {
+// next reads one element after the given number, which must be an object, or
+// returns io.EOF.
+func next(dec *json.Decoder, body []byte, before int) (json.RawMessage, error) {
 	var raw json.RawMessage
 	if err := dec.Decode(&raw); errors.Is(err, io.EOF) {
 		return nil, io.EOF
@@ -129,6 +140,9 @@ func next(dec *json.Decoder, body []byte) (json.RawMessage, error) {
 	}
 	if raw[0] != '{' {
 		return nil, &MalformedError{Offset: dec.InputOffset() - int64(len(raw)), Reason: "want an object, found " + kind(raw)}
+	}
+	if before == maxElements {
+		return nil, &MalformedError{Offset: dec.InputOffset() - int64(len(raw)), Reason: fmt.Sprintf("more than %d objects; want them in several bodies", maxElements)}
 	}
 	return raw, nil
 }

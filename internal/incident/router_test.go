@@ -1,7 +1,6 @@
 package incident_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -228,27 +227,3 @@ func TestAPartialApprovalGetsTheRest(t *testing.T) {
 }
 
 func minutes(n int) incident.Duration { return incident.Duration(time.Duration(n) * time.Minute) }
-
-func FuzzRouter(f *testing.F) {
-	f.Add(`incident.severity <= 3`, []byte(`{"labels":{"a":"b"}}`))
-	f.Add(`incident.labels["a"] == "b"`, []byte(`{}`))
-	f.Add(`incident.process.cmdline.matches("(a*)*b")`, []byte(`{"process":{"cmdline":"aaaaaaaaaaaaaaaaaaaa"}}`))
-	f.Add(`incident.rule.tags.exists(t, t.size() / (incident.severity - incident.severity) > 1)`, []byte(`{"rule":{"tags":["x"]}}`))
-	f.Add(`incident.occurred_at - duration("1h") > timestamp("x")`, []byte(`{"occurred_at":"2024-07-03T18:23:21Z"}`))
-	f.Add("((((((((", []byte(`null`))
-	f.Fuzz(func(t *testing.T, condition string, body []byte) {
-		r, err := incident.NewRouter([]incident.Route{route("fuzz", condition), route("rest", "true")})
-		if err != nil {
-			var problem *incident.RouteError
-			require.ErrorAs(t, err, &problem)
-			return
-		}
-		var i incident.Incident
-		if json.Unmarshal(body, &i) != nil {
-			i = incident.Incident{}
-		}
-		match, verdicts := r.Match(&i)
-		require.NotNil(t, match)
-		require.Len(t, verdicts, 2)
-	})
-}
