@@ -90,12 +90,20 @@ func DecodeEvents(raw converter.RawValue) (EventBatch, error) {
 	if err := json.Unmarshal(data, &b); err != nil {
 		return EventBatch{}, fmt.Errorf("decode events: %w", err)
 	}
-	if len(b.Events) == 0 && b.Duplicates <= 0 {
+	if len(b.Events) == 0 && len(b.Repeated) == 0 && b.Duplicates <= 0 {
 		return EventBatch{}, errors.New(`field "events" is missing or empty: want at least one event`)
 	}
 	for i := range b.Events {
 		if b.Events[i].ID == "" {
 			return EventBatch{}, fmt.Errorf(`events[%d]: field "id" is missing: want the event's ID`, i)
+		}
+	}
+	for i, repeat := range b.Repeated {
+		if repeat.ID == "" {
+			return EventBatch{}, fmt.Errorf(`repeated[%d]: field "id" is missing: want the event's ID`, i)
+		}
+		if repeat.Times < 1 {
+			return EventBatch{}, fmt.Errorf("repeated[%d]: times %d: want 1 or more", i, repeat.Times)
 		}
 	}
 	return b, nil

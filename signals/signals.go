@@ -6,6 +6,7 @@
 package signals
 
 import (
+	"encoding/json"
 	"time"
 
 	"firebreak/internal/incident"
@@ -41,6 +42,13 @@ func Description(name string) string { return descriptions[name] }
 const (
 	QueryIncident = "incident" // the whole Page
 	QueryWarRoom  = "war-room" // the timeline alone, []Entry
+)
+
+// Memo fields of an incident that has moved on to another run, where Temporal
+// itself tells only of the last one.
+const (
+	MemoOpenedAt  = "opened_at"  // when the incident was opened
+	MemoOpenedRun = "opened_run" // the run that opened it, which names its evidence
 )
 
 // Workflow types, which are also the names of the workflow functions.
@@ -89,13 +97,15 @@ type Approvers struct {
 type Input struct {
 	Route     incident.Route `json:"route"`
 	Approvers Approvers      `json:"approvers"`
-}
-
-// EventBatch is the payload of Events.
-type EventBatch struct {
-	Events []incident.Incident `json:"events"`
-	// Duplicates counts deliveries of these events beyond the first.
-	Duplicates int `json:"duplicates,omitzero"`
+	// First is the event that opens the incident, whole. The signal brings it
+	// once more, as Slim leaves it: the server keeps this input only if the
+	// signal-with-start opened the incident, and a signal in any case. Without
+	// First the signal's own event is all that is known of it.
+	First *incident.Incident `json:"first,omitempty"`
+	// Carried is what the run before this one knew of the incident, in JSON.
+	// Playbooks hand it to themselves when a history has grown long; nobody else
+	// writes it, or reads more of it than Counted tells.
+	Carried json.RawMessage `json:"carried,omitempty"`
 }
 
 // Decision is the payload of Approve and Reject.

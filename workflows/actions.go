@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 
 	"firebreak/activities"
@@ -27,10 +28,27 @@ type containment struct {
 	parameters func(incident.Incident) map[string]any
 }
 
-// killAction is KILL_CONTAINER, or KILL_PROCESS for an event on the host
-// itself. Their parameters are those of Sysdig's Cortex XSOAR pack 2.0.
-func killAction(inc *incident.Incident) containment {
+// chooseKill is KILL_CONTAINER, or KILL_PROCESS for an event on the host
+// itself.
+func chooseKill(inc *incident.Incident) string {
 	if inc.Container.ID != "" {
+		return actionKillContainer
+	}
+	return actionKillProcess
+}
+
+// killAction is the playbook's action. It is chosen once, by the event that
+// opened the incident: a field that comes later does not change what is asked
+// for.
+func (r *response) killAction() containment {
+	r.action = cmp.Or(r.action, chooseKill(&r.page.Incident))
+	return kill(r.action)
+}
+
+// kill is the containment of that name. The parameters are those of Sysdig's
+// Cortex XSOAR pack 2.0.
+func kill(name string) containment {
+	if name == actionKillContainer {
 		return containment{
 			name:   actionKillContainer,
 			fields: []string{"host.id", "container.id"},
@@ -99,7 +117,7 @@ func RequiredFields(playbook string, inc *incident.Incident) []string {
 	case signals.PlaybookCapture:
 		return captureFields()
 	case signals.PlaybookCryptoMiner:
-		return killAction(inc).fields
+		return kill(chooseKill(inc)).fields
 	default:
 		return nil
 	}

@@ -17,6 +17,8 @@ const (
 	approved  verdict = "approved"
 	rejected  verdict = "rejected"
 	expired   verdict = "expired"
+	// movedOn is no verdict: another run goes on waiting for one.
+	movedOn verdict = "moved on"
 )
 
 // outcome is how an incident ends whose request was not approved.

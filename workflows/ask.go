@@ -15,6 +15,21 @@ import (
 // durable timers; an unanswered request expires, which denies it. The approved
 // request stays in r.approval: what is executed is what was approved.
 func (r *response) ask(ctx workflow.Context, q question, policy incident.Approval) verdict {
+	switch r.leg(q.action) {
+	case behind:
+		return approved
+	case ahead:
+		if v := r.put(ctx, q, policy); v != undecided {
+			return v
+		}
+	case here:
+	}
+	return r.wait(ctx, policy)
+}
+
+// put puts the question. It is decided at once where the route needs no
+// approval.
+func (r *response) put(ctx workflow.Context, q question, policy incident.Approval) verdict {
 	r.asks++
 	request, err := signals.NewRequest(q.action, q.target, q.parameters, r.asks)
 	if err != nil {
@@ -24,8 +39,7 @@ func (r *response) ask(ctx workflow.Context, q question, policy incident.Approva
 	r.approval = newApproval(request, policy.Mode, r.in.Approvers)
 	if r.approval.verdict == approved {
 		r.log(ctx, actorFirebreak, signals.KindRequest, "%s: the route needs no approval", q.text)
-		r.decide(ctx)
-		return approved
+		return r.decide(ctx)
 	}
 	text := q.text
 	if r.failed != nil {
@@ -33,8 +47,8 @@ func (r *response) ask(ctx workflow.Context, q question, policy incident.Approva
 	} else if r.returned {
 		text = "the detection returned after it was contained. " + text
 	}
-	r.wait(ctx, text, q.waiting, policy)
-	return r.decide(ctx)
+	r.publish(ctx, text, q.waiting, policy)
+	return undecided
 }
 
 // decide settles the current request, and returns its verdict.
@@ -46,61 +60,85 @@ func (r *response) decide(ctx workflow.Context) verdict {
 	return r.approval.verdict
 }
 
-// wait publishes the request and waits for its decision.
-func (r *response) wait(ctx workflow.Context, text string, state signals.State, policy incident.Approval) {
+// clock is how long a decision has been waited for.
+type clock struct {
+	Asked time.Time `json:"asked"`
+	// Reminders counts those that are due no more.
+	Reminders int  `json:"reminders,omitzero"`
+	Escalated bool `json:"escalated,omitzero"`
+}
+
+// publish makes the request known, and starts its clock.
+func (r *response) publish(ctx workflow.Context, text string, state signals.State, policy incident.Approval) {
 	a := r.approval
-	asked := workflow.Now(ctx)
-	expiry := asked.Add(time.Duration(policy.ExpireAfter))
-	a.request.ExpiresAt = expiry.UTC()
+	r.clock = clock{Asked: workflow.Now(ctx)}
+	a.request.ExpiresAt = r.clock.Asked.Add(time.Duration(policy.ExpireAfter)).UTC()
 	pending := a.request
 	r.page.Pending = &pending
-	r.log(ctx, actorFirebreak, signals.KindRequest, "%s (request %s, expires %s)", text, a.request.ID, expiry.UTC().Format(time.RFC3339))
+	r.log(ctx, actorFirebreak, signals.KindRequest, "%s (request %s, expires %s)", text, a.request.ID, a.request.ExpiresAt.Format(time.RFC3339))
 	r.setState(ctx, state)
+}
 
-	escalation := time.Duration(policy.EscalateAfter)
-	for reminders := 1; a.verdict == undecided; {
-		next, summary := expiry, "approval expires"
-		if every := time.Duration(policy.RemindEvery); every > 0 {
-			if at := asked.Add(time.Duration(reminders) * every); at.Before(next) {
-				next, summary = at, fmt.Sprintf("reminder %d", reminders)
-			}
+// next is when there is something to do about an unanswered request, and what.
+func (c clock) next(expiry time.Time, policy incident.Approval) (next time.Time, summary string) {
+	next, summary = expiry, "approval expires"
+	if every := time.Duration(policy.RemindEvery); every > 0 {
+		if at := c.Asked.Add(time.Duration(c.Reminders+1) * every); at.Before(next) {
+			next, summary = at, fmt.Sprintf("reminder %d", c.Reminders+1)
 		}
-		if escalation > 0 {
-			if at := asked.Add(escalation); !at.After(next) && at.Before(expiry) {
-				next, summary = at, "escalation"
-			}
+	}
+	if after := time.Duration(policy.EscalateAfter); after > 0 && !c.Escalated {
+		if at := c.Asked.Add(after); !at.After(next) && at.Before(expiry) {
+			next, summary = at, summaryEscalation
 		}
+	}
+	return next, summary
+}
+
+const summaryEscalation = "escalation"
+
+// wait waits for the decision on the published request.
+func (r *response) wait(ctx workflow.Context, policy incident.Approval) verdict {
+	a, expiry := r.approval, r.approval.request.ExpiresAt
+	for a.verdict == undecided {
+		next, summary := r.clock.next(expiry, policy)
 		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout:      next.Sub(workflow.Now(ctx)),
 			TimerOptions: workflow.TimerOptions{Summary: summary},
-		}, func() bool { return a.verdict != undecided })
+		}, func() bool { return a.verdict != undecided || r.full(ctx) })
 		if err != nil {
 			// Cancelled from outside: nobody approved.
 			a.verdict, a.by = rejected, "cancellation of the workflow"
 			r.log(ctx, actorFirebreak, signals.KindDecision, "%s denied: the workflow was cancelled", a.request.Action)
-			return
+			break
 		}
 		// A decision that waited with the timer counts before the deadline does.
 		r.drain(ctx)
 		if a.verdict != undecided {
-			return
+			break
 		}
-		waited := next.Sub(asked).Round(time.Second)
+		waited := next.Sub(r.clock.Asked).Round(time.Second)
 		switch now := workflow.Now(ctx); {
 		case now.Before(next):
 			// Woken by something else.
-		case summary == "escalation":
-			escalation = 0
+			if r.full(ctx) && r.moveOn(ctx) {
+				return movedOn
+			}
+			continue
+		case summary == summaryEscalation:
+			r.clock.Escalated = true
 			r.log(ctx, actorFirebreak, signals.KindReminder, "escalated: nobody answered request %s for %s", a.request.ID, waited)
 		case next.Equal(expiry):
 			a.verdict = expired
 			r.log(ctx, actorFirebreak, signals.KindDecision, "%s denied: nobody answered request %s for %s", a.request.Action, a.request.ID, waited)
 		default:
 			// Those that were missed while no worker ran are not made up for.
-			reminders = int(now.Sub(asked)/time.Duration(policy.RemindEvery)) + 1
+			r.clock.Reminders = int(now.Sub(r.clock.Asked) / time.Duration(policy.RemindEvery))
 			r.log(ctx, actorFirebreak, signals.KindReminder, "still waiting for a decision on request %s (%s), for %s", a.request.ID, a.request.Action, waited)
 		}
+		r.idle = false
 	}
+	return r.decide(ctx)
 }
 
 // answers checks that a decision is about the pending request.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/temporal"
@@ -12,19 +13,38 @@ import (
 
 // close ends the incident: it stores the report as evidence, reads the signals
 // that are left, and returns the page as the workflow's result. Every way out
-// of a playbook leads here, also after a cancellation.
+// of a playbook leads here, also after a cancellation. A run that moves on only
+// hands over.
+//
+// What becomes of an event depends on when it comes. Until the incident is
+// closed it joins, and an event that shows the same detection after its
+// containment reopens the incident: from the watch as well as from here, see
+// reopens. One that happened before the containment, however late it arrives,
+// reopens nothing. After the close an event with a new ID opens a new incident,
+// which is what signal-with-start does; that a repeated one does not is up to the
+// starter, for a new incident does not know what the last one counted.
 func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.Page, error) {
+	if r.next != nil {
+		return r.page, r.next
+	}
+	if r.resuming {
+		// The step that an earlier version waited in is gone from the playbook.
+		r.resuming, outcome = false, signals.Failed
+		r.failed = errors.New("this version of the playbook cannot go on where an earlier one waited")
+	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	r.drain(ctx)
 	r.page.Pending = nil
 	r.page.Outcome = outcome
 	if r.unlisted > 0 {
-		r.log(ctx, actorFirebreak, signals.KindCheck, "%d more notes and signals that did not count are not listed", r.unlisted)
+		r.log(ctx, actorFirebreak, signals.KindCheck, "%d more notes, amendments, reminders and signals that did not count are not listed", r.unlisted)
 	}
 	r.log(ctx, actorFirebreak, signals.KindOutcome, "closed: %s", outcome)
 	r.setState(ctx, outcome)
+	before := len(r.page.Evidence)
 	r.report(ctx)
+	r.reported = r.page.Evidence[before:]
 	// A signal that comes with the last task makes the server hand it out once
 	// more, and is read here.
 	r.drain(ctx)
@@ -33,6 +53,27 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 			fmt.Sprintf("incident failed: %s", describe(r.failed)), string(signals.Failed), r.failed, r.page)
 	}
 	return r.page, nil
+}
+
+// reopenWhileClosing is the change by which an incident that was contained can
+// be reopened until its last task. Histories of earlier versions closed all the
+// same; crypto-miner-returned-while-closing is one.
+const reopenWhileClosing = "reopen-while-closing"
+
+// reopens takes back the close of an incident whose detection returned while
+// its report was stored, and reports whether it did. The next close stores the
+// report again, in place of this one.
+func (r *response) reopens(ctx workflow.Context) bool {
+	if !r.returned || ctx.Err() != nil || r.page.Outcome != signals.Contained {
+		return false
+	}
+	if workflow.GetVersion(ctx, reopenWhileClosing, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return false
+	}
+	r.page.Outcome = ""
+	r.page.Evidence = r.page.Evidence[:len(r.page.Evidence)-len(r.reported)]
+	r.log(ctx, actorFirebreak, signals.KindOutcome, "reopened: the detection returned before the incident was closed")
+	return true
 }
 
 // report writes the incident's files and the manifest. The files are small, so

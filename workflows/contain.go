@@ -16,6 +16,9 @@ import (
 // approved, and follows the execution to its end. An error is for good: what
 // can be retried without a human already was.
 func (r *response) execute(ctx workflow.Context) error {
+	if r.resuming {
+		return nil
+	}
 	var a *activities.Activities
 	request := r.approval.request
 	info := workflow.GetInfo(ctx)
@@ -23,7 +26,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		Action:     request.Action,
 		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
 		Parameters: request.Parameters,
-		Resumed:    wasReset(info),
+		Resumed:    r.reset,
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
@@ -58,21 +61,36 @@ func (r *response) returns(ctx workflow.Context) bool {
 	if coolDown == 0 {
 		return false
 	}
-	r.log(ctx, actorFirebreak, signals.KindCheck, "watching %s for the same detection", coolDown)
-	r.setState(ctx, signals.Watching)
-	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-		Timeout:      coolDown,
-		TimerOptions: workflow.TimerOptions{Summary: "cool-down ends"},
-	}, func() bool { return r.returned })
-	if err != nil {
-		r.log(ctx, actorFirebreak, signals.KindCheck, "the workflow was cancelled while watching")
-		return false
+	switch r.leg(stepWatch) {
+	case behind:
+		return true // or the playbook would have ended
+	case ahead:
+		r.log(ctx, actorFirebreak, signals.KindCheck, "watching %s for the same detection", coolDown)
+		r.setState(ctx, signals.Watching)
+		r.watchUntil = workflow.Now(ctx).Add(coolDown)
+	case here:
 	}
-	r.drain(ctx)
-	if !r.returned {
-		r.log(ctx, actorFirebreak, signals.KindCheck, "the detection did not return")
+	for {
+		woken, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout:      r.watchUntil.Sub(workflow.Now(ctx)),
+			TimerOptions: workflow.TimerOptions{Summary: "cool-down ends"},
+		}, func() bool { return r.returned || r.full(ctx) })
+		if err != nil {
+			r.log(ctx, actorFirebreak, signals.KindCheck, "the workflow was cancelled while watching")
+			return false
+		}
+		r.drain(ctx)
+		if r.returned {
+			return true
+		}
+		if !woken {
+			r.log(ctx, actorFirebreak, signals.KindCheck, "the detection did not return")
+			return false
+		}
+		if r.moveOn(ctx) {
+			return false
+		}
 	}
-	return r.returned
 }
 
 // wasReset reports whether the run repeats an earlier one's history, whose

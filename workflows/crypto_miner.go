@@ -21,7 +21,7 @@ func CryptoMiner(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 	}
 
 	// 2. Check the fields the action needs; enrich, or ask an analyst.
-	action := killAction(&r.page.Incident)
+	action := r.killAction()
 	if v := r.require(ctx, action.fields); v != approved {
 		return r.close(ctx, v.outcome())
 	}
@@ -42,12 +42,13 @@ func CryptoMiner(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 			r.failure(ctx, action.name, err)
 			continue
 		}
-		// 6. Watch for the same detection, and reopen if it returns.
-		if !r.returns(ctx) {
-			break
+		// 6. Watch for the same detection, and ask again if it returns.
+		if r.returns(ctx) {
+			continue
+		}
+		// 7. Report, unless the detection returns meanwhile.
+		if page, err := r.close(ctx, signals.Contained); !r.reopens(ctx) {
+			return page, err
 		}
 	}
-
-	// 7. Report.
-	return r.close(ctx, signals.Contained)
 }

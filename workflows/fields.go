@@ -15,6 +15,24 @@ import (
 // event, else from Sysdig, else from an analyst. It returns approved once they
 // are all there.
 func (r *response) require(ctx workflow.Context, fields []string) verdict {
+	switch r.leg(actionAmend) {
+	case behind:
+		return approved
+	case ahead:
+		if v := r.lookFor(ctx, fields); v != undecided {
+			return v
+		}
+	case here:
+	}
+	r.needed = fields
+	v := r.wait(ctx, r.in.Route.Approval)
+	r.needed = nil
+	return v
+}
+
+// lookFor checks the fields, looks for those that are missing, and asks an
+// analyst for what was not found: it is undecided then whether they will come.
+func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 	if r.complete(ctx, fields) {
 		return approved
 	}
@@ -30,10 +48,8 @@ func (r *response) require(ctx workflow.Context, fields []string) verdict {
 		return rejected
 	}
 	r.approval = newApproval(request, incident.ModeOne, r.in.Approvers)
-	r.needed = fields
-	r.wait(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields, r.in.Route.Approval)
-	r.needed = nil
-	return r.decide(ctx)
+	r.publish(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields, r.in.Route.Approval)
+	return undecided
 }
 
 // complete checks the required fields and says so.

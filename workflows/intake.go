@@ -38,8 +38,22 @@ func (r *response) unread(ctx workflow.Context) bool {
 	return len(workflow.GetUnhandledSignalNames(ctx)) > 0
 }
 
-// drain takes every signal that waits. It never blocks.
+// maxBreath is how much is read in one go, in bytes. The SDK gives up a task in
+// which a coroutine runs for a second, and all that came while no worker ran
+// waits in one task.
+const maxBreath = 1 << 20
+
+// breathe tells the SDK that the workflow is alive.
+func breathe(ctx workflow.Context) {
+	breathed := false
+	workflow.Go(ctx, func(workflow.Context) { breathed = true })
+	// Cancelled or not: what waits is read.
+	_ = workflow.Await(ctx, func() bool { return breathed })
+}
+
+// drain takes every signal that waits. It waits for nothing.
 func (r *response) drain(ctx workflow.Context) {
+	breath := 0
 	for _, name := range intakeOrder() {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 {
@@ -48,7 +62,12 @@ func (r *response) drain(ctx workflow.Context) {
 			if !channel.ReceiveAsync(&raw) {
 				break
 			}
+			r.idle = false
 			r.take(ctx, name, raw)
+			if breath += len(raw.Payload().GetData()); breath > maxBreath {
+				breathe(ctx)
+				breath = 0
+			}
 		}
 	}
 	// What is left has a name that no playbook knows.

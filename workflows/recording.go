@@ -11,6 +11,9 @@ import (
 
 // record takes a system capture and waits until it is done.
 func (r *response) record(ctx workflow.Context) error {
+	if r.resuming {
+		return nil
+	}
 	var a *activities.Activities
 	info := workflow.GetInfo(ctx)
 	inc, options := r.page.Incident, r.in.Route.Capture
@@ -27,8 +30,8 @@ func (r *response) record(ctx workflow.Context) error {
 		ContainerID: inc.Container.ID,
 		Duration:    options.Duration,
 		Filter:      options.Filter,
-		Since:       info.WorkflowStartTime,
-		Resumed:     wasReset(info),
+		Since:       r.openedAt,
+		Resumed:     r.reset,
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
 	if err := workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture); err != nil {
@@ -45,12 +48,14 @@ func (r *response) record(ctx workflow.Context) error {
 
 // save streams the capture into the evidence store.
 func (r *response) save(ctx workflow.Context) error {
+	if r.resuming {
+		return nil
+	}
 	var a *activities.Activities
-	info := workflow.GetInfo(ctx)
 	in := activities.SaveInput{
 		Capture:    r.capture,
-		WorkflowID: info.WorkflowExecution.ID,
-		RunID:      info.WorkflowExecution.RunID,
+		WorkflowID: r.page.WorkflowID,
+		RunID:      r.page.RunID,
 	}
 	if r.approval != nil {
 		in.ApprovedBy = r.approval.have
@@ -70,6 +75,9 @@ func (r *response) save(ctx workflow.Context) error {
 // route did. Evidence is worth trying for, but a threat does not wait for it,
 // so what goes wrong is recorded and containment goes on.
 func (r *response) recordFirst(ctx workflow.Context) {
+	if r.resuming {
+		return
+	}
 	if missing := r.page.Incident.Missing(captureFields()...); len(missing) > 0 {
 		r.enrich(ctx)
 		if missing = r.page.Incident.Missing(captureFields()...); len(missing) > 0 {

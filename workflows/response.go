@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -30,10 +31,19 @@ type response struct {
 	in   signals.Input
 	page signals.Page
 
-	// seen holds the IDs of the events that were counted.
-	seen map[string]bool
+	// openedAt is when the incident was opened, maybe by an earlier run.
+	openedAt time.Time
+	// reset says that this run, or the one that it continues, repeats what an
+	// earlier one did.
+	reset bool
+	// seen are the events that were counted.
+	seen seen
+	// action is the containment that was chosen, "" before.
+	action string
 	// approval is the decision that is waited for, nil while there is none.
 	approval *approval
+	// clock is how long that decision has been waited for.
+	clock clock
 	// decided holds what became of earlier requests, by request ID, and last the
 	// latest of them.
 	decided map[string]string
@@ -49,11 +59,22 @@ type response struct {
 	// chatter is how much people wrote into the war room, in bytes, and unlisted
 	// how many of their entries were too many.
 	chatter, unlisted int
-	// containedAt is when the threat was contained, zero before.
-	containedAt time.Time
+	// containedAt is when the threat was contained, and watchUntil when the watch
+	// that follows ends; zero before.
+	containedAt, watchUntil time.Time
 
 	capture activities.Capture
 	files   []activities.StoredFile
+	// reported are the files that the last close stored.
+	reported []string
+
+	// resuming is set until the playbook has come to the step in which an earlier
+	// run waited, and idle until something has happened in the run since.
+	resuming, idle bool
+	// oversized is set when there is too much to carry into another run.
+	oversized bool
+	// next continues the incident in another run, nil unless it moves on.
+	next error
 }
 
 // open takes the incident's first event and registers everything people can
@@ -72,8 +93,14 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 			Evidence:   []string{},
 			WarRoom:    []signals.Entry{},
 		},
-		seen:    map[string]bool{},
-		decided: map[string]string{},
+		openedAt: info.WorkflowStartTime,
+		reset:    wasReset(info),
+		decided:  map[string]string{},
+	}
+	if in.Carried != nil {
+		if err := r.resume(); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.answer(ctx); err != nil {
 		return nil, err
@@ -102,33 +129,38 @@ func (r *response) answer(ctx workflow.Context) error {
 	return nil
 }
 
-// maxChatter bounds what senders of notes and of signals that do not count can
-// write into the war room, in bytes: it travels in the workflow's result, whose
-// size the server limits.
+// maxChatter bounds what can be written into the war room any number of times,
+// in bytes of JSON: it travels in the workflow's result, and from run to run,
+// and the server limits the size of both.
 const maxChatter = 256 << 10
 
 // log appends to the war room.
 func (r *response) log(ctx workflow.Context, actor string, kind signals.Kind, format string, args ...any) {
+	if r.next != nil {
+		return // the next run goes on from what was carried
+	}
 	text := format
 	if len(args) > 0 {
 		text = fmt.Sprintf(format, args...)
 	}
-	if kind == signals.KindNote || kind == signals.KindRefused {
-		r.chatter += len(actor) + min(len(text), maxEntry)
-		if r.chatter > maxChatter {
+	entry := signals.Entry{Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry)}
+	if kind == signals.KindNote || kind == signals.KindRefused || kind == signals.KindAmend || kind == signals.KindReminder {
+		encoded, err := json.Marshal(entry)
+		if r.chatter += len(encoded); err != nil || r.chatter > maxChatter {
 			r.unlisted++
 			return
 		}
 	}
-	r.page.WarRoom = append(r.page.WarRoom, signals.Entry{
-		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry),
-	})
+	r.page.WarRoom = append(r.page.WarRoom, entry)
 	r.refresh(ctx)
 }
 
 // setState moves the incident on, where operations see it: in the search
 // attributes and on the page.
 func (r *response) setState(ctx workflow.Context, state signals.State) {
+	if r.resuming {
+		return
+	}
 	pending := signals.IncidentPending.ValueUnset()
 	if r.page.Pending != nil {
 		pending = signals.IncidentPending.ValueSet(r.page.Pending.Action)
@@ -156,13 +188,15 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 	before := r.page.Events.Count
 	for i := range batch.Events {
 		event := &batch.Events[i]
-		if r.seen[event.ID] {
+		if !r.seen.add(event.ID) {
 			r.page.Events.Duplicates++
 			continue
 		}
-		r.seen[event.ID] = true
 		r.page.Events.Count++
 		if r.page.Events.Count == 1 {
+			if first := r.in.First; first != nil && first.ID == event.ID {
+				event = first
+			}
 			r.page.Incident = *event
 			r.log(ctx, actorStarter, signals.KindEvent, "opened by event %s: %s (severity %d, %s) on %s",
 				event.ID, event.Rule.Name, event.Severity, event.SeverityLabel, event.Target())
@@ -170,13 +204,18 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 		}
 		r.page.Incident.FillFrom(event)
 		r.amended(actorStarter)
-		if r.recurs(event) {
+		if !r.returned && r.recurs(event) {
 			r.returned = true
 			r.log(ctx, actorStarter, signals.KindEvent, "the detection returned: event %s at %s",
 				event.ID, event.OccurredAt.UTC().Format(time.RFC3339))
 		}
 	}
 	r.page.Events.Duplicates += batch.Duplicates
+	for _, repeat := range batch.Repeated {
+		if r.seen.has(repeat.ID) {
+			r.page.Events.Duplicates += repeat.Times
+		}
+	}
 	// A flood must not flood the war room: it is told at 2, 4, 8, … events.
 	if after := r.page.Events.Count; before > 0 && bits.Len(uint(after)) > bits.Len(uint(before)) {
 		r.log(ctx, actorStarter, signals.KindEvent, "%d events so far", after)
@@ -192,6 +231,9 @@ func (r *response) recurs(event *incident.Incident) bool {
 
 // severe is the severity check: it reports whether the playbook may act.
 func (r *response) severe(ctx workflow.Context) bool {
+	if r.resuming {
+		return true
+	}
 	limit := incident.MildestSeverity
 	if r.in.Route.MaxSeverity != nil {
 		limit = *r.in.Route.MaxSeverity

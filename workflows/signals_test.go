@@ -137,5 +137,5 @@ func TestAFloodOfNotesAndBadSignalsCannotOutgrowTheResult(t *testing.T) {
 	result, err := json.Marshal(page)
 	require.NoError(t, err)
 	require.Less(t, len(result), 2<<20, "the server's limit of a payload")
-	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "more notes and signals that did not count are not listed")
+	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "more notes, amendments, reminders and signals that did not count are not listed")
 }

@@ -29,6 +29,7 @@ type bench struct {
 	execute func(activities.ActionInput) (activities.Execution, error)
 	capture func(activities.CaptureInput) (activities.Capture, error)
 	save    func(activities.SaveInput) (activities.StoredFile, error)
+	report  func(signals.Page) error
 
 	executed []activities.ActionInput
 	reported []signals.Page
@@ -57,6 +58,7 @@ func newBench(t *testing.T) *bench {
 		file.Name, file.Size, file.SHA256 = in.Capture.Name+".scap", 100, "feed"
 		return file, nil
 	}
+	b.report = func(signals.Page) error { return nil }
 	var a *activities.Activities
 	b.RegisterActivity(a)
 	b.OnActivity(a.Enrich, mock.Anything, mock.Anything).Return(
@@ -77,7 +79,7 @@ func newBench(t *testing.T) *bench {
 			b.reported = append(b.reported, in.Page)
 			file := activities.StoredFile{}
 			file.Name = "manifest.json"
-			return []activities.StoredFile{file}, nil
+			return []activities.StoredFile{file}, b.report(in.Page)
 		}).Maybe()
 	return b
 }
@@ -90,7 +92,9 @@ func (b *bench) at(after time.Duration, name string, payload any) {
 // run runs a playbook to its end and returns its page, also of a failed one.
 func (b *bench) run(playbook any, in signals.Input, events ...incident.Incident) signals.Page {
 	b.t.Helper()
-	b.at(0, signals.Events, signals.EventBatch{Events: events})
+	if len(events) > 0 {
+		b.at(0, signals.Events, signals.EventBatch{Events: events})
+	}
 	b.ExecuteWorkflow(playbook, in)
 	require.True(b.t, b.IsWorkflowCompleted(), "the playbook is stuck")
 	var page signals.Page

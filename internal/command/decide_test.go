@@ -5,7 +5,9 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"firebreak/signals"
@@ -89,6 +91,68 @@ func TestADecisionOnAClosedIncidentSaysHowItClosed(t *testing.T) {
 	code, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r")
 	require.Equal(t, 1, code)
 	require.Contains(t, stdout, "refused  the incident is closed: contained")
+}
+
+// moving is an incident that has moved on to a second run, whose page still
+// names the run that opened it.
+func moving(i *fakeIncident, chain string) *fakeTemporal {
+	temporal := i.temporal()
+	temporal.DescribeFn = func(_, runID string) (*workflow.WorkflowExecutionInfo, error) {
+		if runID == "run-1" {
+			return execution{id: minerID, run: "run-1", status: enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW}.info(), nil
+		}
+		return execution{id: minerID, run: "run-2", chain: chain}.info(), nil
+	}
+	temporal.QueryFn = func(string, string) (any, error) { return i.page, nil }
+	return temporal
+}
+
+func TestADecisionGoesToTheRunThatTheIncidentHasMovedTo(t *testing.T) {
+	t.Parallel()
+	i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER: r"))
+	code, stdout, stderr := run(t, moving(i, "run-1"), "approve", minerID, "--reason", "r")
+	require.Equal(t, 0, code, stderr)
+	require.Equal(t, minerID+"  counted  approved KILL_CONTAINER: r\n", stdout)
+	require.Equal(t, []sent{{"run-2", signals.Approve, signals.Decision{Analyst: "ann", Reason: "r"}}}, i.sent)
+}
+
+// The incident moves on after it was looked at and before the signal is sent.
+func TestADecisionFollowsAnIncidentThatMovesOnAndNoOther(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		chain  string
+		stdout string
+		sent   int
+	}{
+		"the same":      {"run-1", minerID + "  counted  approved KILL_CONTAINER\n", 1},
+		"the next one":  {"run-2", minerID + "  refused  the incident is closed\n", 0},
+		"closed before": {"", minerID + "  refused  the incident is closed\n", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER"))
+			temporal := moving(i, test.chain)
+			looks, describe, signal := 0, temporal.DescribeFn, temporal.SignalFn
+			temporal.DescribeFn = func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
+				if looks++; looks == 1 {
+					return execution{id: minerID, run: "run-1"}.info(), nil
+				}
+				if test.chain == "" {
+					return execution{id: minerID, run: "run-1", status: enums.WORKFLOW_EXECUTION_STATUS_COMPLETED}.info(), nil
+				}
+				return describe(workflowID, runID)
+			}
+			temporal.SignalFn = func(workflowID, runID, name string, arg any) error {
+				if runID == "run-1" {
+					return serviceerror.NewNotFound("workflow execution already completed")
+				}
+				return signal(workflowID, runID, name, arg)
+			}
+			_, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r")
+			require.Equal(t, test.stdout, stdout)
+			require.Len(t, i.sent, test.sent)
+		})
+	}
 }
 
 func TestADecisionIsSentEvenWhileNoWorkerRuns(t *testing.T) {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
 
 	"firebreak/signals"
 )
@@ -38,6 +41,9 @@ type receipt struct {
 
 // errUnanswered is a signal of which it is not known yet what became of it.
 var errUnanswered = errors.New("sent, but not answered")
+
+// errClosed is an incident that takes no more signals.
+var errClosed = errors.New("the incident is closed")
 
 // pollInterval is the time between two looks into a war room.
 const pollInterval = 200 * time.Millisecond
@@ -76,31 +82,57 @@ func (s *session) deliver(ctx context.Context, workflowIDs []string, d delivery)
 // to sends the signal to one incident. It returns how the incident counted it;
 // the error says why it did not.
 func (d delivery) to(ctx context.Context, t Temporal, workflowID string) (string, error) {
-	_, page, err := query(ctx, t, workflowID, "")
-	switch {
-	case notFound(err):
-		return "", unknown(ctx, t, workflowID)
-	case errors.Is(err, errNoWorker):
+	chain := ""
+	for {
+		// One run is looked at and signalled: a decision is not about the next
+		// incident of the same target. That run also tells what became of the
+		// signal, for it takes what it got before it moves on.
+		run, err := describe(ctx, t, workflowID, "")
+		switch {
+		case notFound(err):
+			return "", unknown(ctx, t, workflowID)
+		case err != nil:
+			return "", fmt.Errorf("look up incident %s: %w", workflowID, err)
+		}
+		runID := run.GetExecution().GetRunId()
+		if chain = cmp.Or(chain, run.GetFirstRunId()); chain != run.GetFirstRunId() {
+			return "", errClosed // and another one is open
+		}
+		_, page, err := query(ctx, t, workflowID, runID)
 		// The decision need not wait for the worker: Temporal keeps it.
-		page = nil
-	case err != nil:
-		return "", err
+		silent := errors.Is(err, errNoWorker)
+		if err != nil && !silent {
+			return "", err
+		}
+		err = t.SignalWorkflow(ctx, workflowID, runID, d.signal, d.payload)
+		switch {
+		case notFound(err):
+			if movedOn(ctx, t, workflowID, runID) {
+				continue // meanwhile: the next run is asked
+			}
+			return "", closed(ctx, t, workflowID, runID)
+		case err != nil:
+			return "", fmt.Errorf("send %s: %w", d.signal, err)
+		case silent:
+			return "", fmt.Errorf("%w: %w", errUnanswered, errNoWorker)
+		}
+		return d.await(ctx, t, workflowID, runID, len(page.WarRoom))
 	}
-	runID, before := "", 0
-	if page != nil {
-		// The run that was looked at: a decision is not about the next incident
-		// of the same target.
-		runID, before = page.RunID, len(page.WarRoom)
-	}
-	if err := t.SignalWorkflow(ctx, workflowID, runID, d.signal, d.payload); notFound(err) {
-		return "", closed(ctx, t, workflowID, runID)
-	} else if err != nil {
-		return "", fmt.Errorf("send %s: %w", d.signal, err)
-	}
-	if page == nil {
-		return "", fmt.Errorf("%w: %w", errUnanswered, errNoWorker)
-	}
-	return d.await(ctx, t, workflowID, runID, before)
+}
+
+// describe looks a run up; an empty run ID means the latest.
+func describe(ctx context.Context, t Temporal, workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	description, err := t.DescribeWorkflowExecution(ctx, workflowID, runID)
+	return description.GetWorkflowExecutionInfo(), err
+}
+
+// movedOn reports whether a run has ended in favour of another one, which goes
+// on with the same incident.
+func movedOn(ctx context.Context, t Temporal, workflowID, runID string) bool {
+	run, err := describe(ctx, t, workflowID, runID)
+	return err == nil && run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
 }
 
 // await looks into the war room until the signal's entry is there. Entries
@@ -149,7 +181,7 @@ func closed(ctx context.Context, t Temporal, workflowID, runID string) error {
 	if _, page, err := query(ctx, t, workflowID, runID); err == nil && page.Outcome != "" {
 		return fmt.Errorf("the incident is closed: %s", page.Outcome)
 	}
-	return errors.New("the incident is closed")
+	return errClosed
 }
 
 func writeReceipts(w io.Writer, receipts []receipt) error {

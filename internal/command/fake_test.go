@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -17,12 +18,21 @@ import (
 
 // fakeTemporal answers as its functions say; one that is nil knows nothing.
 type fakeTemporal struct {
-	ListFn   func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	QueryFn  func(workflowID, runID string) (any, error)
-	SignalFn func(workflowID, runID, name string, arg any) error
+	DescribeFn func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error)
+	ListFn     func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	QueryFn    func(workflowID, runID string) (any, error)
+	SignalFn   func(workflowID, runID, name string, arg any) error
 }
 
 var _ command.Temporal = (*fakeTemporal)(nil)
+
+func (f *fakeTemporal) DescribeWorkflowExecution(_ context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if f.DescribeFn == nil {
+		return nil, serviceerror.NewNotFound("workflow not found")
+	}
+	info, err := f.DescribeFn(workflowID, runID)
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, err
+}
 
 func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	if f.ListFn == nil {
@@ -97,6 +107,12 @@ func newIncident(answer func(name string, arg any) []signals.Entry) *fakeInciden
 func (i *fakeIncident) temporal() *fakeTemporal {
 	missing := serviceerror.NewNotFound("workflow not found")
 	return &fakeTemporal{
+		DescribeFn: func(workflowID, _ string) (*workflow.WorkflowExecutionInfo, error) {
+			if workflowID != minerID {
+				return nil, missing
+			}
+			return execution{id: minerID, run: i.page.RunID}.info(), nil
+		},
 		QueryFn: func(workflowID, runID string) (any, error) {
 			if workflowID != minerID || runID != "" && runID != i.page.RunID {
 				return nil, missing

@@ -26,8 +26,10 @@ import (
 // Row is a line of the list of incidents.
 type Row struct {
 	WorkflowID string `json:"workflow_id"`
-	RunID      string `json:"run_id"`
-	Playbook   string `json:"playbook"`
+	// RunID is the run that opened the incident, as its page and its evidence
+	// name it.
+	RunID    string `json:"run_id"`
+	Playbook string `json:"playbook"`
 	// State is a signals.State, or, of an incident that was ended from outside
 	// its playbook, "terminated", "timed-out" or "canceled".
 	State     string    `json:"state"`
@@ -151,7 +153,9 @@ func (s *session) watchIncidents(ctx context.Context, t Temporal, condition stri
 func list(ctx context.Context, t Temporal, condition string, limit int) ([]Row, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: int32(limit), //nolint:gosec // at most maxListed
-		Query:    fmt.Sprintf("WorkflowType IN ('%s', '%s')", signals.WorkflowCapture, signals.WorkflowCryptoMiner) + condition,
+		// Of an incident that moved from run to run, the last one stands for it.
+		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus != 'ContinuedAsNew'",
+			signals.WorkflowCapture, signals.WorkflowCryptoMiner) + condition,
 	}
 	rows := []Row{}
 	for {
@@ -197,6 +201,11 @@ func newRow(info *workflow.WorkflowExecutionInfo) Row {
 		Pending:    decoded[string](attributes, signals.IncidentPending.GetName()),
 		OpenedAt:   info.GetStartTime().AsTime(),
 	}
+	memo := info.GetMemo().GetFields()
+	row.RunID = cmp.Or(decoded[string](memo, signals.MemoOpenedRun), row.RunID)
+	if opened := decoded[time.Time](memo, signals.MemoOpenedAt); !opened.IsZero() {
+		row.OpenedAt = opened
+	}
 	if ended := endedOutside(info.GetStatus()); ended != "" {
 		row.State, row.Pending = ended, ""
 	}
@@ -227,11 +236,11 @@ func endedOutside(status enums.WorkflowExecutionStatus) string {
 	}
 }
 
-// decoded reads a search attribute; one that is absent or of another type is
-// zero.
-func decoded[T any](attributes map[string]*common.Payload, name string) T {
+// decoded reads a search attribute or a field of the memo; one that is absent or
+// of another type is zero.
+func decoded[T any](fields map[string]*common.Payload, name string) T {
 	var value T
-	if payload := attributes[name]; payload != nil {
+	if payload := fields[name]; payload != nil {
 		_ = converter.GetDefaultDataConverter().FromPayload(payload, &value)
 	}
 	return value

@@ -2,7 +2,9 @@ package command_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -22,24 +24,38 @@ import (
 
 // execution is a workflow as Temporal lists it.
 type execution struct {
-	id         string
+	id string
+	// run and chain are the run and the first of its chain, named after the ID
+	// where they are not given.
+	run, chain string
 	status     enums.WorkflowExecutionStatus
 	opened     time.Time
 	attributes map[string]any
+	memo       map[string]any
+}
+
+func (e execution) info() *workflow.WorkflowExecutionInfo {
+	run := cmp.Or(e.run, "run-"+e.id)
+	return &workflow.WorkflowExecutionInfo{
+		Execution: &common.WorkflowExecution{WorkflowId: e.id, RunId: run}, FirstRunId: cmp.Or(e.chain, run),
+		Type: &common.WorkflowType{Name: "CryptoMiner"}, Status: e.status, StartTime: timestamppb.New(e.opened),
+		SearchAttributes: &common.SearchAttributes{IndexedFields: payloads(e.attributes)},
+		Memo:             &common.Memo{Fields: payloads(e.memo)},
+	}
+}
+
+func payloads(values map[string]any) map[string]*common.Payload {
+	encoded := map[string]*common.Payload{}
+	for name, value := range values {
+		encoded[name], _ = converter.GetDefaultDataConverter().ToPayload(value)
+	}
+	return encoded
 }
 
 func listOf(executions ...execution) *workflowservice.ListWorkflowExecutionsResponse {
 	response := &workflowservice.ListWorkflowExecutionsResponse{}
 	for _, e := range executions {
-		attributes := &common.SearchAttributes{IndexedFields: map[string]*common.Payload{}}
-		for name, value := range e.attributes {
-			attributes.IndexedFields[name], _ = converter.GetDefaultDataConverter().ToPayload(value)
-		}
-		response.Executions = append(response.Executions, &workflow.WorkflowExecutionInfo{
-			Execution: &common.WorkflowExecution{WorkflowId: e.id, RunId: "run-" + e.id},
-			Type:      &common.WorkflowType{Name: "CryptoMiner"}, Status: e.status,
-			StartTime: timestamppb.New(e.opened), SearchAttributes: attributes,
-		})
+		response.Executions = append(response.Executions, e.info())
 	}
 	return response
 }
@@ -90,6 +106,20 @@ func TestAnIncidentThatWasEndedFromOutsideWaitsForNothing(t *testing.T) {
 	require.Contains(t, stdout, `"pending": ""`)
 }
 
+func TestAnIncidentThatMovedOnIsListedAsItWasOpened(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	moved := waiting("a", noon.Add(time.Hour))
+	moved.run, moved.memo = "run-9", map[string]any{"opened_at": noon, "opened_run": "run-1"}
+	_, stdout, _ := run(t, listing(moved, waiting("b", noon.Add(time.Minute))), "incidents", "--output", "json")
+	var rows []command.Row
+	require.NoError(t, json.Unmarshal([]byte(stdout), &rows))
+	require.Len(t, rows, 2)
+	require.Equal(t, "b", rows[0].WorkflowID, "newest first")
+	require.Equal(t, "run-1", rows[1].RunID)
+	require.Equal(t, noon, rows[1].OpenedAt)
+}
+
 func TestAStateIsAskedOfTemporal(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{
@@ -98,7 +128,7 @@ func TestAStateIsAskedOfTemporal(t *testing.T) {
 		"awaiting-approval": " AND IncidentState = 'awaiting-approval' AND ExecutionStatus = 'Running'",
 	} {
 		temporal := &fakeTemporal{ListFn: func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-			require.Equal(t, "WorkflowType IN ('Capture', 'CryptoMiner')"+want, r.Query)
+			require.Equal(t, "WorkflowType IN ('Capture', 'CryptoMiner') AND ExecutionStatus != 'ContinuedAsNew'"+want, r.Query)
 			return listOf(), nil
 		}}
 		code, _, stderr := run(t, temporal, "incidents", "--state", state)

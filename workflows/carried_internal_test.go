@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/activities"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// A field that is added to response is either carried to the next run, or named
+// here, because every run sets it for itself.
+func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
+	t.Parallel()
+	own := map[string]bool{
+		"in": true, "needed": true, "reported": true, "resuming": true, "idle": true, "oversized": true, "next": true,
+	}
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	request, err := signals.NewRequest(actionKillContainer, "web", map[string]any{"container.id": "6949e5f10829"}, 3)
+	require.NoError(t, err)
+	file := activities.StoredFile{CaptureID: "7"}
+	r := &response{
+		in:       signals.Input{Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann"}}},
+		page:     signals.Page{RunID: "run-1", Incident: incident.Incident{ID: "event-1"}, Evidence: []string{"a"}, WarRoom: []signals.Entry{}},
+		openedAt: noon, reset: true, action: actionKillContainer, clock: clock{Asked: noon, Reminders: 2, Escalated: true},
+		decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3,
+		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
+		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
+		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
+	}
+	r.approval = &approval{request: request, approvers: r.in.Approvers, verdict: rejected, have: []string{"ann"}, by: "bob"}
+	r.seen.add("event-1")
+	in, err := r.pack()
+	require.NoError(t, err)
+	again := &response{in: in, decided: map[string]string{}}
+	require.NoError(t, again.resume())
+
+	before, after := reflect.ValueOf(r).Elem(), reflect.ValueOf(again).Elem()
+	for i := range before.NumField() {
+		name := before.Type().Field(i).Name
+		if own[name] {
+			continue
+		}
+		require.False(t, before.Field(i).IsZero(), "%s: a value to recognise is missing in this test", name)
+		require.False(t, after.Field(i).IsZero(), "%s is not carried", name)
+	}
+	require.True(t, isAmbiguous(again.failed))
+	require.Equal(t, describe(r.failed), describe(again.failed))
+	again.failed, r.failed = nil, nil
+	r.in, r.resuming, r.idle = in, true, true
+	require.Equal(t, r, again)
+}
+
+// A run that repeats an earlier one keeps its evidence apart, and so does what
+// continues it.
+func TestARunThatWasResetKeepsItsOwnEvidence(t *testing.T) {
+	t.Parallel()
+	opening := &response{page: signals.Page{RunID: "run-1"}}
+	in, err := opening.pack()
+	require.NoError(t, err)
+	for name, test := range map[string]struct {
+		reset bool
+		want  string
+	}{"continued": {false, "run-1"}, "reset": {true, "run-3"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &response{in: in, reset: test.reset, page: signals.Page{RunID: "run-3"}}
+			require.NoError(t, r.resume())
+			require.Equal(t, test.want, r.page.RunID)
+			in, err := r.pack()
+			require.NoError(t, err)
+			next := &response{in: in, page: signals.Page{RunID: "run-4"}}
+			require.NoError(t, next.resume())
+			require.Equal(t, test.want, next.page.RunID)
+			require.Equal(t, test.reset, next.reset)
+		})
+	}
+}
+
+func TestTheOldestEventsAreForgottenFirst(t *testing.T) {
+	t.Parallel()
+	var s seen
+	id := func(n int) string { return fmt.Sprint("event-", n) }
+	for n := range maxSeen + 10 {
+		require.True(t, s.add(id(n)))
+	}
+	require.False(t, s.add(id(maxSeen)))
+	require.False(t, s.has(id(9)))
+	require.True(t, s.has(id(10)))
+	require.Len(t, s.known, maxSeen)
+
+	read := seenIn(s.bytes())
+	require.Equal(t, s, read)
+	read.forget(5)
+	require.False(t, read.has(id(14)))
+	require.True(t, read.add(id(14)), "what was forgotten counts again")
+	require.Equal(t, signals.FingerprintOf(id(15)), read.order[0])
+	require.Len(t, read.known, maxSeen-4)
+}

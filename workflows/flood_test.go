@@ -1,0 +1,312 @@
+package workflows_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/incident"
+	"firebreak/signals"
+	"firebreak/workflows"
+)
+
+// batch are the events with the numbers from, from+1, … below to.
+func batch(from, to int) signals.EventBatch {
+	var b signals.EventBatch
+	for n := from; n < to; n++ {
+		b.Events = append(b.Events, numbered(n))
+	}
+	return b
+}
+
+func TestTheEventThatOpensAnIncidentIsShownWhole(t *testing.T) {
+	t.Parallel()
+	whole := miner()
+	whole.Output, whole.Labels = "miner found", map[string]string{"team": "shop"}
+	in := opened(minerInput(), whole)
+	for name, test := range map[string]struct {
+		events []incident.Incident
+		output string
+	}{
+		"the first of its batch":            {[]incident.Incident{signals.Slim(whole), numbered(2)}, "miner found"},
+		"another event opened the incident": {[]incident.Incident{numbered(2), signals.Slim(whole)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.at(time.Minute, signals.Reject, decision("ann"))
+			page := b.run(workflows.CryptoMiner, in, test.events...)
+			require.Equal(t, test.events[0].ID, page.Incident.ID)
+			require.Equal(t, test.output, page.Incident.Output)
+			require.Equal(t, 2, page.Events.Count)
+		})
+	}
+}
+
+func TestARepeatedEventConcernsTheIncidentThatCountedIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Events, signals.EventBatch{Repeated: []signals.Repeat{{ID: "event-1", Times: 3}, {ID: "of-the-last-incident", Times: 5}}})
+	b.at(2*time.Minute, signals.Events, signals.EventBatch{
+		Events: []incident.Incident{numbered(2)}, Repeated: []signals.Repeat{{ID: "event-2", Times: 1}},
+	})
+	b.at(3*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.EventCount{Count: 2, Duplicates: 4}, page.Events)
+	require.Empty(t, texts(page, signals.KindRefused))
+}
+
+// Each run is told a tenth of the events, some of the run before, and repeats.
+func TestAHundredThousandEventsAreCountedExactlyOverManyRuns(t *testing.T) {
+	t.Parallel()
+	const runs, perRun, perBatch, again = 10, 10_000, 500, 1000
+	b, in := newBench(t), opened(minerInput(), numbered(0))
+	duplicates := 0
+	for run := range runs {
+		from := run * perRun
+		for n := from; n < from+perRun; n += perBatch {
+			b.at(time.Duration(n-from)*time.Millisecond, signals.Events, batch(n, n+perBatch))
+		}
+		if run > 0 {
+			b.at(20*time.Second, signals.Events, batch(from-again, from))
+			b.at(30*time.Second, signals.Events, signals.EventBatch{Repeated: []signals.Repeat{{ID: "event-0", Times: 7}}})
+			duplicates += again + 7
+		}
+		b.suggest(time.Minute)
+		var page signals.Page
+		in, page = b.moves(workflows.CryptoMiner, in)
+		require.Equal(t, signals.EventCount{Count: from + perRun, Duplicates: duplicates}, page.Events)
+		b = b.after()
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, signals.EventCount{Count: runs * perRun, Duplicates: duplicates}, page.Events)
+	require.Len(t, b.executed, 1)
+	require.Less(t, len(page.WarRoom), 60, "a flood does not flood the war room")
+}
+
+// The SDK fails a task in which a workflow computes for a second without a pause.
+func TestAFloodThatCameWhileNoWorkerRanIsReadInOneTask(t *testing.T) {
+	t.Parallel()
+	const events, perBatch = 100_000, 500
+	b := newBench(t)
+	wide := numbered(0)
+	wide.Process.Cmdline = strings.Repeat("x", 400)
+	b.RegisterDelayedCallback(func() {
+		for n := 0; n < events; n += perBatch {
+			all := batch(n, n+perBatch)
+			for i := range all.Events {
+				all.Events[i].Process = wide.Process
+			}
+			b.SignalWorkflowSkippingWorkflowTask(signals.Events, all)
+		}
+		b.SignalWorkflow(signals.Reject, decision("ann"))
+	}, 0)
+	b.at(time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, opened(minerInput(), wide))
+	require.Equal(t, signals.EventCount{Count: events}, page.Events)
+}
+
+func TestAFloodOfReturnsIsToldOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hour := incident.Duration(time.Hour)
+	in := minerInput()
+	in.Route.CoolDown, in.Route.Approval.Mode = &hour, incident.ModeNone
+	b.RegisterDelayedCallback(func() {
+		returned := batch(2, 500)
+		for i := range returned.Events {
+			returned.Events[i].OccurredAt = b.Now()
+		}
+		b.SignalWorkflow(signals.Events, returned)
+	}, time.Minute)
+	b.at(2*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, 499, page.Events.Count)
+	require.Equal(t, 1, strings.Count(strings.Join(texts(page, signals.KindEvent), "\n"), "the detection returned"))
+}
+
+// What is written here is as large as anybody can make it: the server would
+// terminate a workflow whose payload is over its limit.
+func TestWhatIsCarriedStaysBelowTheServersLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 1_800_000
+	// JSON takes six characters for each of these.
+	worst := func(n int) string { return strings.Repeat("\x01", n) }
+	first := miner()
+	first.Labels = map[string]string{}
+	for i := range 60 {
+		first.Labels[fmt.Sprint("label-", i)] = worst(4096)
+	}
+	for name, test := range map[string]struct {
+		first  incident.Incident
+		labels int
+		known  bool
+	}{
+		"a small event":  {miner(), 0, true},
+		"a large event":  {first, 60, true},
+		"beyond measure": {hostile(first), 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := opened(minerInput(), test.first)
+			b := newBench(t)
+			b.RegisterDelayedCallback(func() {
+				for n := 1; n < 130_000; n += 1000 {
+					b.SignalWorkflowSkippingWorkflowTask(signals.Events, batch(n, n+1000))
+				}
+				for range 400 {
+					b.SignalWorkflowSkippingWorkflowTask(signals.Note, signals.NoteText{Analyst: worst(100), Text: worst(2500)})
+				}
+			}, 0)
+			b.suggest(time.Minute)
+			next, page := b.moves(workflows.CryptoMiner, in)
+			encoded, err := json.Marshal(next)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(encoded), limit)
+			require.Len(t, page.Incident.Labels, test.labels)
+
+			two := b.after()
+			two.at(time.Minute, signals.Events, signals.EventBatch{Events: []incident.Incident{numbered(129_999)}})
+			two.at(2*time.Minute, signals.Reject, decision("ann"))
+			end := two.run(workflows.CryptoMiner, next)
+			require.Equal(t, 130_000, page.Events.Count)
+			if test.known {
+				require.Equal(t, signals.EventCount{Count: 130_000, Duplicates: 1}, end.Events, "the newest are remembered longest")
+			}
+			result, err := json.Marshal(end)
+			require.NoError(t, err)
+			require.Less(t, len(result), limit)
+		})
+	}
+}
+
+// hostile is an event too large to be carried with anything else.
+func hostile(event incident.Incident) incident.Incident {
+	event.Fields = event.Labels
+	return event
+}
+
+// An incident that cannot be carried is better off in a long history than
+// terminated.
+func TestAnIncidentThatIsTooLargeToBeCarriedStays(t *testing.T) {
+	t.Parallel()
+	in := opened(minerInput(), miner())
+	for i := range 200_000 {
+		in.Approvers.Analysts = append(in.Approvers.Analysts, fmt.Sprint("analyst-", i))
+	}
+	b := newBench(t)
+	b.suggest(time.Minute)
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+}
+
+func TestADetectionThatReturnsWhileTheIncidentClosesReopensIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		after   time.Duration // of the event, since the containment
+		reopens bool
+	}{
+		"after the containment":  {time.Minute, true},
+		"before the containment": {-time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := opened(minerInput(), miner())
+			in.Route.Approval.Mode = incident.ModeNone
+			attempts := 0
+			b.report = func(signals.Page) error {
+				// The store is slow for the first report: it becomes an activity,
+				// which gives the event time to arrive.
+				switch attempts++; attempts {
+				case 1:
+					return fmt.Errorf("slow")
+				case 2:
+					again := numbered(2)
+					again.OccurredAt = b.Now().Add(test.after)
+					b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+				}
+				return nil
+			}
+			b.at(time.Hour, signals.Approve, decision("ann"))
+			page := b.run(workflows.CryptoMiner, in, miner())
+			require.Equal(t, signals.Contained, page.Outcome)
+			require.Equal(t, 2, page.Events.Count)
+			require.Equal(t, []string{"manifest.json"}, page.Evidence)
+			if !test.reopens {
+				require.Len(t, b.executed, 1)
+				return
+			}
+			require.Len(t, b.executed, 2)
+			require.Len(t, b.reported, 3, "the report is stored again")
+			require.Equal(t, signals.Contained, b.reported[2].Outcome)
+			require.Contains(t, strings.Join(texts(page, signals.KindOutcome), "\n"), "reopened")
+			require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "the detection returned after it was contained. KILL_CONTAINER")
+		})
+	}
+}
+
+// The incident that was reopened while it closed moves on before it is answered.
+func TestAReopenedIncidentMovesOnToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := opened(minerInput(), miner())
+	in.Route.Approval.Mode = incident.ModeNone
+	attempts := 0
+	b.report = func(signals.Page) error {
+		switch attempts++; attempts {
+		case 1:
+			return fmt.Errorf("slow")
+		case 2:
+			again := numbered(2)
+			again.OccurredAt = b.Now().Add(time.Minute)
+			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+		}
+		return nil
+	}
+	b.suggest(time.Hour)
+	b.at(0, signals.Events, signals.EventBatch{Events: []incident.Incident{miner()}})
+	next, page := b.goesOn(workflows.CryptoMiner, in)
+	require.Equal(t, signals.AwaitingApproval, page.State)
+	require.Empty(t, page.Outcome)
+	require.Empty(t, page.Evidence)
+	two := b.after()
+	two.report = func(signals.Page) error { return nil }
+	two.at(time.Minute, signals.Approve, decision("ann"))
+	end := two.run(workflows.CryptoMiner, next)
+	require.Equal(t, signals.Contained, end.Outcome)
+	require.Len(t, two.executed, 1)
+	require.Equal(t, []string{"manifest.json"}, end.Evidence)
+}
+
+// A second detection that arrives with a cancellation reopens nothing.
+func TestACancelledWatchIsNotReopened(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	hour := incident.Duration(time.Hour)
+	in := opened(minerInput(), miner())
+	in.Route.CoolDown, in.Route.Approval.Mode = &hour, incident.ModeNone
+	attempts := 0
+	b.report = func(signals.Page) error {
+		switch attempts++; attempts {
+		case 1:
+			return fmt.Errorf("slow")
+		case 2:
+			again := numbered(2)
+			again.OccurredAt = b.Now()
+			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+		}
+		return nil
+	}
+	b.RegisterDelayedCallback(b.CancelWorkflow, time.Minute)
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+}
