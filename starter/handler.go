@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,23 +10,24 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/journal"
 	"firebreak/signals"
 )
 
-// budget is how long a request may wait until its events are stored. Senders
-// count a slow answer as a failure.
-const budget = 2 * time.Second
+// retryAfter is how many seconds a sender is asked to wait after a 503, and
+// after a 429.
+const (
+	retryAfter     = "5"
+	retryAfterBusy = "1"
+)
 
-// retryAfter is how many seconds a sender is asked to wait after a 503.
-const retryAfter = "5"
+// maxInFlight is how many requests may be under way at a time. Each may hold a
+// body, and one that is told to wait a second costs nobody anything.
+const maxInFlight = 512
 
-// parallel is how many incidents of one request are signalled at a time.
-const parallel = 16
-
-// Config is what a Handler needs; all of it is required.
+// Config is what a Handler needs; all of it but the journal is required.
 type Config struct {
 	Sources    []Source
 	Router     *incident.Router
@@ -33,21 +35,26 @@ type Config struct {
 	Approvers  signals.Approvers
 	Temporal   Temporal
 	Quarantine Quarantine
-	Metrics    prometheus.Registerer
-	Log        *slog.Logger
+	// Journal takes events while Temporal does not; nil means that their senders
+	// get a 503.
+	Journal *journal.Journal
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
 }
 
 // Handler is the webhook: POST /v1/events/{source}.
 type Handler struct {
 	sources    map[string]*Source
 	router     *incident.Router
-	taskQueue  string
-	approvers  signals.Approvers
-	temporal   Temporal
+	dispatcher *dispatcher
 	quarantine Quarantine
 	metrics    *metrics
 	log        *slog.Logger
 	mux        *http.ServeMux
+	// slots are taken by the requests under way.
+	slots chan struct{}
+	// stop ends what Start began, and returns when it has ended.
+	stop func()
 }
 
 // NewHandler returns the webhook of some sources.
@@ -56,9 +63,14 @@ func NewHandler(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Journal != nil {
+		if err := watchJournal(c.Metrics, c.Journal); err != nil {
+			return nil, err
+		}
+	}
 	h := &Handler{
-		sources: map[string]*Source{}, router: c.Router, taskQueue: c.TaskQueue, approvers: c.Approvers,
-		temporal: c.Temporal, quarantine: c.Quarantine, metrics: m, log: c.Log, mux: http.NewServeMux(),
+		sources: map[string]*Source{}, router: c.Router, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
+		metrics: m, log: c.Log, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), stop: func() {},
 	}
 	for _, source := range c.Sources {
 		if h.sources[source.Name] != nil {
@@ -71,11 +83,29 @@ func NewHandler(c Config) (*Handler, error) {
 		return nil, err
 	}
 	h.mux.HandleFunc("/v1/events/{source}", h.events)
+	h.mux.HandleFunc("/v1/events/{source}/{secret}", h.events)
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		newProblem(http.StatusNotFound, "want POST /v1/events/{source}").write(w)
 	})
 	return h, nil
 }
+
+// Start begins what goes on beside the requests.
+func (h *Handler) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.dispatcher.run(ctx)
+	}()
+	h.stop = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// Stop ends what Start began. Call it when no request is under way any more.
+func (h *Handler) Stop() { h.stop() }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
@@ -85,11 +115,22 @@ type Answer struct {
 	// Received counts all of them.
 	Received int `json:"received"`
 	// Opened and Joined are the incidents they went to.
-	Opened      []Reference `json:"opened"`
-	Joined      []Reference `json:"joined"`
-	Duplicate   int         `json:"duplicate"`
-	Ignored     int         `json:"ignored"`
-	Quarantined int         `json:"quarantined"`
+	Opened []Reference `json:"opened"`
+	Joined []Reference `json:"joined"`
+	// Journaled are those they will go to, once Temporal is back: without a run,
+	// for nobody knows yet whether they open it or join it.
+	Journaled []Reference `json:"journaled,omitempty"`
+	// Duplicate counts events that their incident has, or had, already.
+	Duplicate   int `json:"duplicate"`
+	Ignored     int `json:"ignored"`
+	Quarantined int `json:"quarantined"`
+}
+
+// Reference is an incident that events went to.
+type Reference struct {
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+	Route      string `json:"route"`
 }
 
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
@@ -102,7 +143,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	}
 	if p != nil {
 		status = p.Status
-		h.log.Warn("request refused", "source", name, "status", status, "remote", r.RemoteAddr)
+		h.log.Warn("request refused", "source", name, "status", status, "reason", cmp.Or(p.cause, p.Detail), "remote", r.RemoteAddr)
 		p.write(w)
 	} else {
 		writeJSON(w, status, "application/json", answer)
@@ -112,14 +153,22 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 
 // take stores the events of a request.
 func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (*Answer, *problem) {
+	if p := source.admit(r); p != nil {
+		return nil, p
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	default:
+		return nil, newProblem(http.StatusTooManyRequests, "%d requests are under way: want fewer at a time", maxInFlight).
+			with("Retry-After", retryAfterBusy)
+	}
 	events, p := source.read(w, r)
 	if p != nil {
 		return nil, p
 	}
 	// From here on the sender's patience does not matter: it may not send again.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), budget)
-	defer cancel()
-	answer, err := h.store(ctx, source.Name, events)
+	answer, err := h.store(context.WithoutCancel(r.Context()), source.Name, events)
 	if err != nil {
 		h.log.Error("events were not stored", "source", source.Name, "error", err)
 		return nil, newProblem(http.StatusServiceUnavailable, "not every event could be stored: send them again").
@@ -128,20 +177,22 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 	return answer, nil
 }
 
-// store hands events to Temporal and what is no event to the quarantine. The
-// incidents come first: containment waits for them.
+// store hands events to their incidents and what is no event to the quarantine.
+// The incidents come first: containment waits for them.
 func (h *Handler) store(ctx context.Context, source string, events []incident.Event) (*Answer, error) {
-	s, err := assign(events, h.router)
+	s, err := assign(source, events, h.router)
 	if err != nil {
 		return nil, err
 	}
 	answer := &Answer{
 		Received: len(events), Opened: []Reference{}, Joined: []Reference{},
-		Duplicate: s.duplicate, Ignored: len(s.ignored), Quarantined: len(s.unknown) + len(s.oversized),
+		Ignored: len(s.ignored), Quarantined: len(s.unknown) + len(s.oversized),
 	}
-	if err := h.signalAll(ctx, source, s.groups, answer); err != nil {
+	if err := h.deliver(source, s.deliveries, answer); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
 	if err := h.keep(ctx, source, "not recognised", s.unknown); err != nil {
 		return nil, err
 	}
@@ -157,46 +208,44 @@ func (h *Handler) store(ctx context.Context, source string, events []incident.Ev
 	return answer, nil
 }
 
-// signalAll signals every incident, also when one of them fails.
-func (h *Handler) signalAll(ctx context.Context, source string, groups []*group, answer *Answer) error {
-	type outcome struct {
-		ref    Reference
-		opened bool
-		err    error
+// deliver hands deliveries to the dispatcher, and waits for all of them, also
+// when one of them fails.
+func (h *Handler) deliver(source string, deliveries []*delivery, answer *Answer) error {
+	tickets := make([]*ticket, len(deliveries))
+	for i, d := range deliveries {
+		tickets[i] = h.dispatcher.submit(d)
 	}
-	outcomes := make([]outcome, len(groups))
-	var work errgroup.Group
-	work.SetLimit(parallel)
-	for i, g := range groups {
-		work.Go(func() error {
-			o := &outcomes[i]
-			o.ref, o.opened, o.err = h.signal(ctx, g)
-			return nil
-		})
-	}
-	_ = work.Wait()
+	named := map[string]bool{}
 	var failed []error
-	for i, o := range outcomes {
-		switch g := groups[i]; {
-		case o.err != nil:
+	for _, t := range tickets {
+		o := <-t.done
+		if o.err != nil {
 			failed = append(failed, o.err)
-		case o.opened:
-			answer.Opened = append(answer.Opened, o.ref)
-			h.told(source, resultOpened, g, o.ref)
+			continue
+		}
+		answer.Duplicate += o.duplicates
+		h.metrics.count(source, o.result, len(t.events)-o.duplicates)
+		level := slog.LevelInfo
+		if o.duplicates == len(t.events) {
+			level = slog.LevelDebug // nothing is new
+		}
+		h.log.Log(context.Background(), level, "incident "+string(o.result), "workflow_id", o.ref.WorkflowID, "run_id", o.ref.RunID,
+			"route", o.ref.Route, "source", source, "event_id", t.events[0].ID, "events", len(t.events), "duplicates", o.duplicates)
+		if named[o.ref.WorkflowID] {
+			continue // what is too much for one signal is several deliveries
+		}
+		named[o.ref.WorkflowID] = true
+		switch o.result {
+		case resultOpened:
+			answer.Opened = append(answer.Opened, *o.ref)
+		case resultJournaled:
+			answer.Journaled = append(answer.Journaled, *o.ref)
 		default:
-			answer.Joined = append(answer.Joined, o.ref)
-			h.told(source, resultJoined, g, o.ref)
+			answer.Joined = append(answer.Joined, *o.ref)
 		}
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("%d of %d incidents were not told: %w", len(failed), len(groups), failed[0])
+		return fmt.Errorf("%d of %d deliveries failed: %w", len(failed), len(tickets), failed[0])
 	}
 	return nil
-}
-
-// told records that an incident was told its events.
-func (h *Handler) told(source string, r result, g *group, ref Reference) {
-	h.metrics.count(source, r, g.events)
-	h.log.Info("incident "+string(r), "workflow_id", ref.WorkflowID, "run_id", ref.RunID, "route", ref.Route,
-		"source", source, "event_id", g.batches[0].Events[0].ID, "events", g.events)
 }

@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,9 +9,11 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.uber.org/fx"
 
+	"firebreak/internal/certfile"
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/incident"
+	"firebreak/internal/journal"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
 )
@@ -20,45 +23,85 @@ import (
 var Module = fx.Module("starter",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newWebhook, newServer),
+	fx.Provide(openJournal, newWebhook, newServer),
+	fx.Decorate(readiness),
 	fx.Invoke(func(*telemetry.Server) {}),
 )
 
-func newWebhook(cfg *config.Config, c client.Client, store *evidence.Store, m *telemetry.Metrics, log *slog.Logger) (*Handler, error) {
+// maxJournal is what a journal holds at most, in bytes: hours of an outage.
+const maxJournal = 1 << 30
+
+// openJournal opens the configured journal; it is nil when there is none.
+func openJournal(lc fx.Lifecycle, cfg *config.Config) (*journal.Journal, error) {
+	if cfg.Starter.Journal == "" {
+		return nil, nil
+	}
+	j, err := journal.Open(cfg.Starter.Journal, maxJournal)
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(j.Close))
+	return j, nil
+}
+
+// readiness is whether events can be taken: by Temporal or by the journal.
+func readiness(temporal *telemetry.Readiness, j *journal.Journal) *telemetry.Readiness {
+	if j == nil {
+		return temporal
+	}
+	return telemetry.NewReadiness(func(ctx context.Context) error {
+		if err := j.Err(); err != nil {
+			return errors.Join(err, temporal.Ready(ctx))
+		}
+		return nil
+	})
+}
+
+func newWebhook(lc fx.Lifecycle, cfg *config.Config, c client.Client, store *evidence.Store, j *journal.Journal,
+	m *telemetry.Metrics, log *slog.Logger,
+) (*Handler, error) {
 	router, err := incident.NewRouter(cfg.Routes)
 	if err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}
-	sources, err := sources(cfg.Starter.Sources)
+	sources, err := sources(&cfg.Starter, log)
 	if err != nil {
 		return nil, err
 	}
-	return NewHandler(Config{
+	h, err := NewHandler(Config{
 		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(),
-		Temporal: temporal{c}, Quarantine: store, Metrics: m.Registry, Log: log,
+		Temporal: temporal{c}, Quarantine: store, Journal: j, Metrics: m.Registry, Log: log,
 	})
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StartStopHook(h.Start, h.Stop))
+	return h, nil
 }
 
-// sources resolves the secrets of the configured sources; all that is wrong
-// with them is reported together.
-func sources(configured []config.Source) ([]Source, error) {
-	var resolved []Source
+// sources are the configured sources with their secrets; all that is wrong with
+// them is reported together.
+func sources(c *config.Starter, log *slog.Logger) ([]Source, error) {
+	var all []Source
 	var failed error
-	for _, s := range configured {
-		secrets, err := s.ResolveSecrets()
-		if err != nil {
-			failed = errors.Join(failed, err)
-			continue
-		}
-		resolved = append(resolved, Source{Name: s.Name, Open: s.Auth.Type == config.AuthNone, Secrets: secrets})
+	for i := range c.Sources {
+		source, err := newSource(c, &c.Sources[i], log)
+		all, failed = append(all, source), errors.Join(failed, err)
 	}
-	return resolved, failed
+	return all, failed
 }
 
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config, webhook *Handler,
 	ready *telemetry.Readiness, m *telemetry.Metrics, log *slog.Logger,
-) *telemetry.Server {
+) (*telemetry.Server, error) {
 	s := telemetry.Serve(lc, telemetry.Fatal(shutdown, log), cfg.Starter.Listen, ready, m, log)
 	s.Handle("/", webhook)
-	return s
+	if tls := cfg.Starter.TLS; tls != (config.TLS{}) {
+		pair, err := certfile.NewPair(tls.Cert, tls.Key, log)
+		if err != nil {
+			return nil, fmt.Errorf("starter.tls: %w", err)
+		}
+		s.UseTLS(pair.Certificate)
+	}
+	return s, nil
 }

@@ -15,45 +15,80 @@ import (
 	"firebreak/signals"
 )
 
-// Reference is an incident that events went to.
-type Reference struct {
-	WorkflowID string `json:"workflow_id"`
-	RunID      string `json:"run_id"`
-	Route      string `json:"route"`
+// tell tells an incident its events, and opens it before that when there is
+// none. It fills what the message says of its outcome.
+//
+// A closed incident is not joined: a new event opens the next one of the target,
+// for the threat is back. A repeated delivery of an event that the closed one
+// was told does not: its sender, or a starter that was killed before it could
+// answer, only sends it once more.
+func (d *dispatcher) tell(ctx context.Context, m *message) error {
+	if err := d.checkRoom(ctx, m.incident); err != nil {
+		return err
+	}
+	runID, started, err := d.signal(ctx, m, m.events, enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+	if closed := closedRun(err); closed != "" {
+		runID, started, err = d.reopen(ctx, m, closed)
+	}
+	if err != nil {
+		return fmt.Errorf("signal incident %s: %w", m.incident, err)
+	}
+	m.ref = &Reference{WorkflowID: m.incident, RunID: runID, Route: m.route.Name}
+	m.opened = started
+	for i := range m.events {
+		d.memory.add(m.events[i].ID, m.ref)
+	}
+	d.note(m)
+	return nil
 }
 
-// signal tells an incident its events, and reports whether that opened it.
-func (h *Handler) signal(ctx context.Context, g *group) (ref Reference, opened bool, err error) {
-	workflowType, ok := signals.WorkflowType(g.route.Playbook)
-	if !ok {
-		return ref, false, fmt.Errorf("route %q: playbook %q does not exist", g.route.Name, g.route.Playbook)
+// reopen opens the next incident after a closed one, unless that one was told
+// every event of the message.
+func (d *dispatcher) reopen(ctx context.Context, m *message, closed string) (runID string, started bool, err error) {
+	if m.earlier, err = d.temporal.Told(ctx, m.incident, closed, m.again); err != nil {
+		return "", false, err
 	}
-	ref = Reference{WorkflowID: g.workflowID, Route: g.route.Name}
-	input := signals.Input{Route: *g.route, Approvers: h.approvers}
-	options := h.options(g)
-	for _, batch := range g.batches {
-		runID, started, err := h.temporal.SignalWithStart(ctx, options, workflowType, input, batch)
-		if err != nil {
-			return ref, opened, fmt.Errorf("signal incident %s: %w", g.workflowID, err)
+	var events []incident.Incident
+	for i := range m.events {
+		if !m.earlier[m.events[i].ID] {
+			events = append(events, m.events[i])
 		}
-		ref.RunID = runID
-		opened = opened || started
 	}
-	return ref, opened, nil
+	if len(events) == 0 {
+		return closed, false, nil
+	}
+	return d.signal(ctx, m, events, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+}
+
+// signal sends events of a message.
+func (d *dispatcher) signal(ctx context.Context, m *message, events []incident.Incident, reuse enums.WorkflowIdReusePolicy) (runID string, started bool, err error) {
+	workflowType, ok := signals.WorkflowType(m.route.Playbook)
+	if !ok {
+		return "", false, fmt.Errorf("route %q: playbook %q does not exist", m.route.Name, m.route.Playbook)
+	}
+	batch := signals.EventBatch{Events: make([]incident.Incident, len(events))}
+	for i := range events {
+		batch.Events[i] = signals.Slim(events[i])
+		batch.Duplicates += m.again[events[i].ID]
+	}
+	input := signals.Input{Route: *m.route, Approvers: d.approvers, First: &events[0]}
+	runID, started, err = d.temporal.SignalWithStart(ctx, d.options(m, &events[0], reuse), workflowType, input, batch)
+	if err == nil {
+		d.metrics.signals.Inc()
+	}
+	return runID, started, err
 }
 
 // options are those of the incident, should it be opened: how it appears in
 // Temporal's lists and on its page before its playbook has said anything. They
 // are taken from its first event.
-func (h *Handler) options(g *group) client.StartWorkflowOptions {
-	first := &g.batches[0].Events[0]
+func (d *dispatcher) options(m *message, first *incident.Incident, reuse enums.WorkflowIdReusePolicy) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
-		ID:        g.workflowID,
-		TaskQueue: h.taskQueue,
-		// A late event of a closed incident opens a new one: the threat is back.
-		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		ID:                    m.incident,
+		TaskQueue:             d.taskQueue,
+		WorkflowIDReusePolicy: reuse,
 		StaticSummary:         summary(first),
-		StaticDetails:         details(first, g.route),
+		StaticDetails:         details(first, m.route),
 		TypedSearchAttributes: attributes(first),
 		Priority:              sdk.Priority{PriorityKey: first.Priority.Key()},
 	}

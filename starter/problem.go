@@ -14,6 +14,7 @@ type problem struct {
 	Detail string `json:"detail"`
 
 	header [2]string // one more header of the answer, if any
+	cause  string    // more than the sender is told, for our log
 }
 
 // newProblem returns a problem whose detail is for the sender's operator.

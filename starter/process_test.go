@@ -43,10 +43,13 @@ func configuration(t *testing.T, environment map[string]string) *config.Config {
 	return cfg
 }
 
-func run(t *testing.T, temporal string) (url string) {
+func run(t *testing.T, temporal string, change ...func(*config.Config)) (url string) {
 	t.Helper()
 	var server *telemetry.Server
 	cfg := configuration(t, map[string]string{"FIREBREAK_WEBHOOK_TOKEN": secret})
+	for _, c := range change {
+		c(cfg)
+	}
 	app := fx.New(process(t, cfg, temporal), fx.Populate(&server))
 	require.NoError(t, app.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, app.Stop(context.Background())) })
@@ -134,6 +137,23 @@ func TestTheProcessListensBeforeTemporalAnswers(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(t, http.MethodGet, url+"/metrics"))
 	require.Equal(t, http.StatusUnauthorized, status(t, http.MethodPost, url+"/v1/events/sysdig"))
 	require.Equal(t, http.StatusNotFound, status(t, http.MethodGet, url+"/"))
+}
+
+func TestTheProcessWithAJournalIsReadyWithoutTemporal(t *testing.T) {
+	t.Parallel()
+	url := run(t, "127.0.0.1:1", func(cfg *config.Config) { cfg.Starter.Journal = t.TempDir() })
+	require.Equal(t, http.StatusOK, status(t, http.MethodGet, url+"/readyz"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/events/sysdig",
+		strings.NewReader(event("1", "Detect crypto miners using the Stratum protocol", "6949e5f10829", 2)))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, response.StatusCode, "%s", body)
+	require.Contains(t, string(body), `"journaled":[{"workflow_id":"crypto-miner:node-1:6949e5f10829","run_id":"","route":"crypto-miner"}]`)
 }
 
 func TestTheProcessDoesNotStartWithoutItsSecret(t *testing.T) {

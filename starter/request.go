@@ -1,17 +1,26 @@
 package starter
 
 import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"firebreak/internal/incident"
 )
 
-// maxBody bounds the body of a request.
-const maxBody = 1 << 20
+// defaultMaxBody bounds the body of a request as it is sent.
+const defaultMaxBody = 1 << 20
+
+// maxExpanded bounds a compressed body once it is expanded. JSON of events
+// compresses to about a tenth; a body that was made to exhaust the memory, to a
+// thousandth.
+const maxExpanded = 8 << 20
 
 // contentTypes are those accepted. What a body is, is seen from its shape:
 // Falco declares its JSON as text when it is not configured well.
@@ -20,28 +29,46 @@ var contentTypes = []string{
 	"application/jsonl", "application/x-jsonlines", "text/plain",
 }
 
-// read checks a request of a source and reads its events.
-func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event, *problem) {
-	if r.Method != http.MethodPost {
-		return nil, newProblem(http.StatusMethodNotAllowed, "method %s: want POST", r.Method).with("Allow", http.MethodPost)
+// admit decides what can be decided before the body of a request is read: nil
+// lets it in.
+func (s *Source) admit(r *http.Request) *problem {
+	if _, inPath := s.Auth.(Path); r.PathValue("secret") != "" && !inPath {
+		return newProblem(http.StatusNotFound, "want POST /v1/events/{source}")
 	}
-	if !s.admits(r) {
-		return nil, newProblem(http.StatusUnauthorized, "want a valid bearer token in the Authorization header").
-			with("WWW-Authenticate", `Bearer realm="firebreak"`)
+	if r.Method != http.MethodPost {
+		return newProblem(http.StatusMethodNotAllowed, "method %s: want POST", r.Method).with("Allow", http.MethodPost)
+	}
+	if err := cmp.Or(s.allows(r), s.auth().admits(r, s.Secrets)); err != nil {
+		return s.unauthorized(err)
 	}
 	if p := checkType(r.Header); p != nil {
-		return nil, p
+		return p
 	}
-	tooLarge := newProblem(http.StatusRequestEntityTooLarge, "the body is over the limit of %d bytes", maxBody)
-	if r.ContentLength > maxBody {
-		return nil, tooLarge
+	if r.ContentLength > s.maxBody() {
+		return s.tooLarge()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	return nil
+}
+
+// read reads the events of a request that was admitted.
+func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event, *problem) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody()))
 	if exceeded := (*http.MaxBytesError)(nil); errors.As(err, &exceeded) {
-		return nil, tooLarge
+		return nil, s.tooLarge()
 	}
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, "the body could not be read to its end")
+	}
+	if a, ok := s.auth().(bodyAuth); ok {
+		if err := a.signed(r, body, s.Secrets); err != nil {
+			return nil, s.unauthorized(err)
+		}
+	}
+	if encoding(r.Header) == gzipped {
+		var p *problem
+		if body, p = expand(body, max(maxExpanded, s.maxBody())); p != nil {
+			return nil, p
+		}
 	}
 	events, err := incident.Parse(body)
 	if err != nil {
@@ -50,21 +77,59 @@ func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event,
 	return events, nil
 }
 
+func (s *Source) maxBody() int64 { return cmp.Or(s.MaxBody, defaultMaxBody) }
+
+func (s *Source) tooLarge() *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, "the body is over the limit of %d bytes", s.maxBody())
+}
+
+// The content encodings that are accepted.
+const (
+	identity = "identity"
+	gzipped  = "gzip"
+)
+
+// encoding is how a body is encoded, in its usual spelling. More than one
+// encoding is none that is accepted.
+func encoding(header http.Header) string {
+	switch declared := strings.ToLower(strings.Join(header.Values("Content-Encoding"), ", ")); declared {
+	case "":
+		return identity
+	case "x-gzip": // the same, says RFC 9110
+		return gzipped
+	default:
+		return declared
+	}
+}
+
+// expand decompresses a body.
+func expand(body []byte, limit int64) ([]byte, *problem) {
+	var expanded []byte
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err == nil {
+		expanded, err = io.ReadAll(io.LimitReader(z, limit+1))
+	}
+	switch {
+	case int64(len(expanded)) > limit:
+		return nil, newProblem(http.StatusRequestEntityTooLarge, "the body expands over the limit of %d bytes", limit)
+	case err != nil:
+		return nil, newProblem(http.StatusBadRequest, "the body is not gzip as it is declared: %v", err)
+	}
+	return expanded, nil
+}
+
 func checkType(header http.Header) *problem {
-	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return newProblem(http.StatusUnsupportedMediaType, "content encoding %q: want none", encoding)
+	if e := encoding(header); e != identity && e != gzipped {
+		return newProblem(http.StatusUnsupportedMediaType, "content encoding %q: want gzip, or none", e).
+			with("Accept-Encoding", gzipped)
 	}
 	declared := header.Get("Content-Type")
 	if declared == "" {
 		return nil
 	}
 	media, _, err := mime.ParseMediaType(declared)
-	if err == nil {
-		for _, accepted := range contentTypes {
-			if media == accepted {
-				return nil
-			}
-		}
+	if err == nil && slices.Contains(contentTypes, media) {
+		return nil
 	}
 	return newProblem(http.StatusUnsupportedMediaType, "content type %q: want %s, or none",
 		declared, strings.Join(contentTypes, ", "))

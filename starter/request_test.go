@@ -1,7 +1,10 @@
 package starter_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"firebreak/internal/certfile/certtest"
 	"firebreak/starter"
 )
 
@@ -55,11 +59,17 @@ func TestAnOpenSourceAsksForNoToken(t *testing.T) {
 
 func TestSourcesThatWouldLetAnybodyInAreRefused(t *testing.T) {
 	t.Parallel()
+	certificates, err := starter.NewMTLS(certtest.WriteFile(t, "ca.pem", certtest.NewAuthority(t).PEM), nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
 	for want, sources := range map[string][]starter.Source{
 		`source "a": no secret`:                           {{Name: "a"}},
 		`source "a": secret 2 is empty`:                   {{Name: "a", Secrets: []string{"x", ""}}},
 		`source "a": secrets without authentication`:      {{Name: "a", Open: true, Secrets: []string{"x"}}},
 		`source "a" is there twice`:                       {{Name: "a", Open: true}, {Name: "a", Open: true}},
+		`source "a": authentication of everybody`:         {{Name: "a", Open: true, Auth: starter.Basic{}}},
+		`source "a": secrets beside certificates`:         {{Name: "a", Auth: certificates, Secrets: []string{"x"}}},
+		`source "b": no secret`:                           {{Name: "b", Auth: starter.Path{}}},
+		`source "b": secret 1 is empty`:                   {{Name: "b", Auth: starter.Signature{Header: "X"}, Secrets: []string{""}}},
 		`source "a/b": want a name that can stand in /v1`: {{Name: "a/b", Open: true}},
 	} {
 		_, err := starter.NewHandler(starter.Config{Sources: sources, Metrics: prometheus.NewRegistry()})
@@ -96,8 +106,83 @@ func TestContentTypesAreThoseOfTheSenders(t *testing.T) {
 		}
 		require.Contains(t, refused(t, recorder, http.StatusUnsupportedMediaType), "want application/json")
 	}
-	recorder := newWebhook(t).post(t, "[]", func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") })
-	refused(t, recorder, http.StatusUnsupportedMediaType)
+}
+
+// compress is a body as a sender with Content-Encoding: gzip sends it.
+func compress(t *testing.T, body string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := io.WriteString(z, body)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return b.String()
+}
+
+func TestCompressedBodiesAreExpandedWithinALimit(t *testing.T) {
+	t.Parallel()
+	batch := array(event("1", "Miner", "6949e5f10829", 2), event("2", "Miner", "6949e5f10829", 2))
+	const limit = 8 << 20
+	for name, tc := range map[string]struct {
+		encoding []string
+		body     string
+		status   int
+		detail   string
+	}{
+		"gzip":                     {[]string{"gzip"}, compress(t, batch), 202, ""},
+		"gzip by its other names":  {[]string{"X-GZip"}, compress(t, batch), 202, ""},
+		"in two members":           {[]string{"gzip"}, compress(t, batch[:99]) + compress(t, batch[99:]), 202, ""},
+		"plain":                    {[]string{"identity"}, batch, 202, ""},
+		"up to the limit":          {[]string{"gzip"}, compress(t, batch+strings.Repeat(" ", limit-len(batch))), 202, ""},
+		"a bomb":                   {[]string{"gzip"}, compress(t, strings.Repeat(" ", limit+1)), 413, "the body expands over the limit of 8388608 bytes"},
+		"a bomb in members":        {[]string{"gzip"}, strings.Repeat(compress(t, strings.Repeat(" ", limit/4)), 5), 413, "expands over the limit"},
+		"malformed":                {[]string{"gzip"}, batch, 400, "the body is not gzip as it is declared: gzip: invalid header"},
+		"empty":                    {[]string{"gzip"}, "", 400, "the body is not gzip"},
+		"cut":                      {[]string{"gzip"}, compress(t, batch)[:60], 400, "the body is not gzip as it is declared: unexpected EOF"},
+		"with a wrong checksum":    {[]string{"gzip"}, damage(compress(t, batch)), 400, "the body is not gzip as it is declared: gzip: invalid checksum"},
+		"with more behind it":      {[]string{"gzip"}, compress(t, batch) + "more", 400, "the body is not gzip"},
+		"malformed inside":         {[]string{"gzip"}, compress(t, `["text"]`), 400, "byte 1"},
+		"compressed, not declared": {nil, compress(t, batch), 400, "byte 0"},
+		"deflate":                  {[]string{"deflate"}, batch, 415, `content encoding "deflate": want gzip, or none`},
+		"br":                       {[]string{"br"}, batch, 415, "want gzip"},
+		"twice":                    {[]string{"gzip, gzip"}, compress(t, compress(t, batch)), 415, "want gzip"},
+		"twice, in two headers":    {[]string{"gzip", "gzip"}, compress(t, compress(t, batch)), 415, "want gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWebhook(t)
+			recorder := w.post(t, tc.body, func(r *http.Request) { r.Header["Content-Encoding"] = tc.encoding })
+			if tc.status == http.StatusAccepted {
+				require.Equal(t, 2, accepted(t, recorder).Received)
+				return
+			}
+			require.Contains(t, refused(t, recorder, tc.status), tc.detail)
+			if tc.status == http.StatusUnsupportedMediaType {
+				require.Equal(t, "gzip", recorder.Header().Get("Accept-Encoding"))
+			}
+			require.Empty(t, w.temporal.calls)
+		})
+	}
+}
+
+// damage changes a bit of the checksum of a compressed body.
+func damage(body string) string {
+	b := []byte(body)
+	b[len(b)-8] ^= 1
+	return string(b)
+}
+
+func TestTheLimitOfBodiesIsConfigured(t *testing.T) {
+	t.Parallel()
+	small := newDoor(t, starter.Source{Open: true, MaxBody: 1024})
+	accepted(t, small.knock(t, "", "[]"+strings.Repeat(" ", 1022)))
+	require.Contains(t, refused(t, small.knock(t, "", "[]"+strings.Repeat(" ", 1023)), http.StatusRequestEntityTooLarge),
+		"over the limit of 1024 bytes")
+	accepted(t, small.knock(t, "", compress(t, "[]"+strings.Repeat(" ", 4096)), with("Content-Encoding", "gzip")))
+
+	large := newDoor(t, starter.Source{Open: true, MaxBody: 10 << 20})
+	accepted(t, large.knock(t, "", "[]"+strings.Repeat(" ", 9<<20)))
+	accepted(t, large.knock(t, "", compress(t, "[]"+strings.Repeat(" ", 9<<20)), with("Content-Encoding", "gzip")))
 }
 
 func TestMalformedBodiesAreRefusedWithTheirOffset(t *testing.T) {

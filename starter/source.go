@@ -1,31 +1,42 @@
 package starter
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"strings"
 )
 
 // Source is a sender of events, known by its name in the URL.
 type Source struct {
 	Name string
-	// Open lets everybody in. Otherwise one of Secrets is wanted as bearer
-	// token; two are live while a secret is being rotated.
-	Open    bool
+	// Open lets everybody in whom Allow does. Otherwise Auth decides as well.
+	Open bool
+	// Auth is how the sender shows that it may send; nil wants a bearer token.
+	Auth Auth
+	// Secrets are those that the sender may know; two are live while a secret is
+	// being rotated.
 	Secrets []string
+	// Allow are the networks that may send; none means all.
+	Allow []netip.Prefix
+	// MaxBody bounds the body of a request as it is sent, in bytes; 0 means
+	// defaultMaxBody.
+	MaxBody int64
 }
 
 // validate refuses a source that would let in whom it should not.
 func (s *Source) validate() error {
+	_, certificates := s.Auth.(*MTLS)
 	switch {
 	case s.Name == "", url.PathEscape(s.Name) != s.Name:
 		return fmt.Errorf("source %q: want a name that can stand in /v1/events/{source} as it is", s.Name)
+	case s.Open && s.Auth != nil:
+		return fmt.Errorf("source %q: authentication of everybody: want type none, or another", s.Name)
 	case s.Open && len(s.Secrets) > 0:
 		return fmt.Errorf("source %q: secrets without authentication: want type bearer, or no secrets", s.Name)
-	case !s.Open && len(s.Secrets) == 0:
+	case certificates && len(s.Secrets) > 0:
+		return fmt.Errorf("source %q: secrets beside certificates: want one of both", s.Name)
+	case !s.Open && !certificates && len(s.Secrets) == 0:
 		return fmt.Errorf("source %q: no secret: want one or two, or type none written out", s.Name)
 	}
 	for i, secret := range s.Secrets {
@@ -36,22 +47,23 @@ func (s *Source) validate() error {
 	return nil
 }
 
-// admits reports whether a request may send events as s.
-func (s *Source) admits(r *http.Request) bool {
-	if s.Open {
-		return true
+// auth is how the source authenticates.
+func (s *Source) auth() Auth {
+	switch {
+	case s.Open:
+		return open{}
+	case s.Auth == nil:
+		return Bearer{}
+	default:
+		return s.Auth
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return false
-	}
-	// Digests are compared, all of them: the time says neither how long a
-	// secret is, nor which one it was, nor how much of it was right.
-	got := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	match := 0
-	for _, secret := range s.Secrets {
-		want := sha256.Sum256([]byte(secret))
-		match |= subtle.ConstantTimeCompare(got[:], want[:])
-	}
-	return match == 1
+}
+
+// unauthorized is the answer to a sender that may not send. It does not tell
+// which check it failed; cause is for our own log.
+func (s *Source) unauthorized(cause error) *problem {
+	scheme, wants := s.auth().challenge()
+	p := newProblem(http.StatusUnauthorized, "want %s", wants).with("WWW-Authenticate", scheme+` realm="firebreak"`)
+	p.cause = cause.Error()
+	return p
 }

@@ -1,8 +1,14 @@
 // Package starter is the webhook server that opens incidents: it takes runtime
 // security events, finds the route of each, and hands them to Temporal, where
 // they open an incident or join the open one of their target. Its answer 202
-// means that every event is on durable storage. It decides nothing about an
-// incident beyond its route, and calls neither Sysdig nor an activity.
+// means that every event is on durable storage: in Temporal, or in the journal
+// while Temporal does not answer. It decides nothing about an incident beyond
+// its route, and calls neither Sysdig nor an activity.
+//
+// A request's way: Source admits it and reads its events (source.go, request.go),
+// assign finds their incidents (assign.go), the dispatcher brings them there
+// (dispatch.go: one lane for each incident; open.go: the signal) or into the
+// journal (write.go, drain.go), and Handler answers (handler.go).
 //
 // What the answer says was done is done, but what was done may be more than the
 // answer says: when one of several incidents of a request could not be told its
@@ -14,41 +20,12 @@ import (
 	"context"
 	"io"
 
-	"go.temporal.io/sdk/client"
-
 	"firebreak/internal/evidence"
-	"firebreak/internal/temporalclient"
-	"firebreak/signals"
 )
-
-// Temporal takes events for incidents.
-type Temporal interface {
-	// SignalWithStart adds events to the open incident options.ID, and opens it
-	// before that when there is none: started says which.
-	SignalWithStart(ctx context.Context, options client.StartWorkflowOptions, workflowType string,
-		input signals.Input, events signals.EventBatch) (runID string, started bool, err error)
-}
 
 // Quarantine stores what nobody recognised.
 type Quarantine interface {
 	Put(ctx context.Context, key, contentType string, r io.Reader, check func(head []byte) error) (evidence.File, error)
 }
 
-var (
-	_ Temporal   = temporal{}
-	_ Quarantine = (*evidence.Store)(nil)
-)
-
-// temporal is Temporal by way of the SDK.
-type temporal struct{ client client.Client }
-
-func (t temporal) SignalWithStart(ctx context.Context, options client.StartWorkflowOptions, workflowType string,
-	input signals.Input, events signals.EventBatch,
-) (runID string, started bool, err error) {
-	run, err := t.client.SignalWithStartWorkflow(temporalclient.WithStarted(ctx, &started),
-		options.ID, signals.Events, events, options, workflowType, input)
-	if err != nil {
-		return "", false, err
-	}
-	return run.GetRunID(), started, nil
-}
+var _ Quarantine = (*evidence.Store)(nil)

@@ -10,12 +10,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"firebreak/internal/evidence"
@@ -46,7 +49,14 @@ type temporal struct {
 
 	mu    sync.Mutex
 	calls []call
-	open  map[string]bool
+	// open and closed are the runs of incidents, by workflow ID; told is what
+	// runs were told.
+	open, closed map[string]string
+	told         map[string][]string
+	repeated     map[string]int // by workflow ID and event ID
+	history      int64          // in bytes, of every incident
+	down         bool
+	refused      map[string]error // by workflow ID
 }
 
 func (f *temporal) SignalWithStart(ctx context.Context, options client.StartWorkflowOptions, workflowType string,
@@ -54,17 +64,105 @@ func (f *temporal) SignalWithStart(ctx context.Context, options client.StartWork
 ) (string, bool, error) {
 	c := call{options, workflowType, input, batch}
 	f.mu.Lock()
-	f.calls = append(f.calls, c)
-	started := !f.open[options.ID]
-	if f.open == nil {
-		f.open = map[string]bool{}
+	down, refused := f.down, f.refused[options.ID]
+	if !down && refused == nil {
+		f.calls = append(f.calls, c)
 	}
-	f.open[options.ID] = true
 	f.mu.Unlock()
+	if down {
+		return "", false, serviceerror.NewUnavailable("down")
+	}
+	if refused != nil {
+		return "", false, refused
+	}
 	if f.Fn != nil {
 		return f.Fn(ctx, c)
 	}
-	return "run-of-" + options.ID, started, nil
+	return f.take(c)
+}
+
+// take opens or joins as Temporal does.
+func (f *temporal) take(c call) (string, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil {
+		f.open, f.closed, f.told, f.repeated = map[string]string{}, map[string]string{}, map[string][]string{}, map[string]int{}
+	}
+	id := c.options.ID
+	run, joins := f.open[id]
+	if !joins {
+		if closed := f.closed[id]; closed != "" && c.options.WorkflowIDReusePolicy == enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE {
+			return "", false, serviceerror.NewWorkflowExecutionAlreadyStarted("closed", "request", closed)
+		}
+		run = "run-of-" + id + f.closed[id]
+		f.open[id] = run
+	}
+	for i := range c.batch.Events {
+		f.told[run] = append(f.told[run], c.batch.Events[i].ID)
+	}
+	return run, !joins, nil
+}
+
+// failing makes Temporal unavailable, or available again.
+func (f *temporal) failing(down bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = down
+}
+
+// refuse makes Temporal take nothing for one incident, or with nil everything.
+func (f *temporal) refuse(id string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = map[string]error{id: err}
+}
+
+// close closes an open incident.
+func (f *temporal) close(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed[id] = f.open[id]
+	delete(f.open, id)
+}
+
+func (f *temporal) Signal(_ context.Context, workflowID string, batch signals.EventBatch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return serviceerror.NewUnavailable("down")
+	}
+	if f.open[workflowID] == "" {
+		return serviceerror.NewNotFound("closed")
+	}
+	for _, r := range batch.Repeated {
+		f.repeated[workflowID+" "+r.ID] += r.Times
+	}
+	return nil
+}
+
+func (f *temporal) Told(_ context.Context, _, runID string, ids map[string]int) (map[string]bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	told := map[string]bool{}
+	for _, id := range f.told[runID] {
+		if _, asked := ids[id]; asked {
+			told[id] = true
+		}
+	}
+	return told, nil
+}
+
+func (f *temporal) History(context.Context, string) (events, bytes int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return 0, f.history, nil
+}
+
+// told is what the open run of an incident was told, in order.
+func (f *temporal) toldTo(id string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.told[f.open[id]])
 }
 
 // quarantine is a store that remembers, or fails.
@@ -91,14 +189,14 @@ func (q *quarantine) Put(_ context.Context, key, _ string, r io.Reader, _ func([
 
 // webhook is a starter of two sources and two routes.
 type webhook struct {
-	http.Handler
+	*starter.Handler
 	temporal   *temporal
 	quarantine *quarantine
 	registry   *prometheus.Registry
 	log        *bytes.Buffer
 }
 
-func newWebhook(t *testing.T) *webhook {
+func newWebhook(t *testing.T, change ...func(*starter.Config)) *webhook {
 	t.Helper()
 	router, err := incident.NewRouter([]incident.Route{
 		{Name: "miner", When: `incident.rule.name == "Miner"`, Playbook: "crypto-miner"},
@@ -107,7 +205,7 @@ func newWebhook(t *testing.T) *webhook {
 	})
 	require.NoError(t, err)
 	w := &webhook{temporal: &temporal{}, quarantine: &quarantine{}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
-	w.Handler, err = starter.NewHandler(starter.Config{
+	config := starter.Config{
 		Sources: []starter.Source{
 			{Name: "sysdig", Secrets: []string{secret, second}},
 			{Name: "lab", Open: true},
@@ -115,8 +213,14 @@ func newWebhook(t *testing.T) *webhook {
 		Router: router, TaskQueue: "queue", Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann"}},
 		Temporal: w.temporal, Quarantine: w.quarantine, Metrics: w.registry,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)),
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	w.Handler, err = starter.NewHandler(config)
 	require.NoError(t, err)
+	w.Start()
+	t.Cleanup(w.Stop)
 	return w
 }
 
@@ -259,9 +363,9 @@ func TestEventsOfOneIncidentTravelInOneSignal(t *testing.T) {
 func TestEventsTooLargeForOneSignalAreSplit(t *testing.T) {
 	t.Parallel()
 	w := newWebhook(t)
-	// Each is 4 KiB of output that takes six times as much room in JSON.
+	// Each is a name of 4 KiB that takes six times as much room in JSON.
 	large := func(id string) string {
-		return strings.Replace(event(id, "Miner", "6949e5f10829", 2), "CANARY", strings.Repeat("<", 4000), 1)
+		return strings.Replace(event(id, "Miner", "6949e5f10829", 2), "xmrig", strings.Repeat("<", 4000), 1)
 	}
 	var events []string
 	for i := range 100 {

@@ -102,7 +102,7 @@ func (s *session) root() *cobra.Command {
 		"configuration `FILE`; "+config.FileName+" if there is one, else the built-in default")
 	root.PersistentFlags().StringVar(&s.output, "output", outputText, "`FORMAT` of the output: text or json")
 	root.AddCommand(
-		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.explainCommand(),
+		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.approveCommand(), s.rejectCommand(),
 		s.noteCommand(), s.amendCommand(),
 	)

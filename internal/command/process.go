@@ -51,7 +51,7 @@ func (s *session) starterCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, &p) },
 	}
 	p.add(cmd)
-	addSettings(cmd, flagTaskQueue, flagListen, flagEvidenceURL)
+	addSettings(cmd, flagTaskQueue, flagListen, flagJournal, flagEvidenceURL)
 	return cmd
 }
 

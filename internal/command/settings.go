@@ -26,6 +26,7 @@ const (
 	flagSysdigAppURL  = "sysdig-app-url"
 	flagSysdigAPIURL  = "sysdig-api-url"
 	flagListen        = "listen"
+	flagJournal       = "journal"
 	flagMetricsListen = "metrics-listen"
 	flagEvidenceURL   = "evidence-url"
 )
@@ -52,6 +53,10 @@ func settings() []setting {
 		{flagListen, "127.0.0.1:8080", "`ADDRESS` of the webhook server; port 0 picks a free one", func(c *config.Config, v string) error {
 			c.Starter.Listen = v
 			return listenAddress(v)
+		}},
+		{flagJournal, "", "`DIRECTORY` of the journal, which takes events while Temporal does not; without one they are refused", func(c *config.Config, v string) error {
+			c.Starter.Journal = v
+			return config.CheckJournal(v)
 		}},
 		{flagMetricsListen, "127.0.0.1:9464", "`ADDRESS` of the worker's probes and metrics; port 0 picks a free one", func(c *config.Config, v string) error {
 			c.Worker.MetricsListen = v

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"firebreak/internal/incident"
 	"firebreak/signals"
@@ -17,8 +19,12 @@ import (
 // report records that the value at path is wrong.
 type report func(path, format string, args ...any)
 
-// maxSecrets is how many secrets may be live at once: the old one and the new.
-const maxSecrets = 2
+// The limits of starter.max_body, in bytes. Sysdig's events are a few KiB each;
+// the whole body is held in memory.
+const (
+	minBody = 1 << 10
+	maxBody = 16 << 20
+)
 
 // sourceName is what can stand in a URL's path as it is.
 var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -34,7 +40,16 @@ func (c *Config) check(wrong report) {
 	checkURL("sysdig.app_url", c.Sysdig.AppURL, wrong)
 	checkURL("sysdig.api_url", c.Sysdig.APIURL, wrong)
 	checkListen("starter.listen", c.Starter.Listen, wrong)
+	if err := CheckJournal(c.Starter.Journal); err != nil {
+		wrong("starter.journal", "%q: %w", c.Starter.Journal, err)
+	}
 	checkListen("worker.metrics_listen", c.Worker.MetricsListen, wrong)
+	if tls := c.Starter.TLS; (tls.Cert == "") != (tls.Key == "") {
+		wrong("starter.tls", "want both cert and key, or neither")
+	}
+	if n := c.Starter.MaxBody; n < minBody || n > maxBody {
+		wrong("starter.max_body", "%d: want bytes, %d to %d", n, minBody, maxBody)
+	}
 	c.checkSources(wrong)
 	if u, err := url.Parse(c.Evidence.URL); err != nil || u.Scheme == "" {
 		wrong("evidence.url", "%q: want a URL, like file:///var/lib/firebreak/evidence", c.Evidence.URL)
@@ -55,32 +70,15 @@ func (c *Config) checkSources(wrong report) {
 		} else {
 			first[s.Name] = i
 		}
-		s.Auth.check(path+".auth", wrong)
+		s.Auth.check(path+".auth", c.Starter.TLS != TLS{}, wrong)
+		for n, text := range s.Allow {
+			if _, err := parseNetwork(text); err != nil {
+				wrong(fmt.Sprintf("%s.allow[%d]", path, n), "%q: %w", text, err)
+			}
+		}
 		if s.Tenant != "" {
 			wrong(path+".tenant", notSupported)
 		}
-	}
-}
-
-func (a Auth) check(path string, wrong report) {
-	switch a.Type {
-	case "":
-		wrong(path, "it is missing; want {type: bearer, secrets: [\"${NAME}\"]}, or {type: none} for a source that anybody may use")
-	case AuthNone:
-		if len(a.Secrets) > 0 {
-			wrong(path+".secrets", "type none checks no secrets; want none, or type bearer")
-		}
-	case AuthBearer:
-		if n := len(a.Secrets); n == 0 || n > maxSecrets {
-			wrong(path+".secrets", "%d secrets; want one, or %d while they are rotated", n, maxSecrets)
-		}
-		for i, s := range a.Secrets {
-			if s.text == "" {
-				wrong(fmt.Sprintf("%s.secrets[%d]", path, i), "it is empty; want a secret")
-			}
-		}
-	default:
-		wrong(path+".type", "auth type %s: want none or bearer", a.Type)
 	}
 }
 
@@ -113,7 +111,6 @@ func (c *Config) checkReserved(wrong report) {
 		used bool
 	}{
 		{"sysdig.tenants", len(c.Sysdig.Tenants) > 0},
-		{"starter.journal", c.Starter.Journal != ""},
 		{"guard.protected", len(c.Guard.Protected) > 0},
 		{"guard.budgets", len(c.Guard.Budgets) > 0},
 		{"notify.urls", len(c.Notify.URLs) > 0},
@@ -149,6 +146,17 @@ func checkListen(path, address string, wrong report) {
 	if number, portErr := strconv.Atoi(port); err != nil || portErr != nil || number < 0 || number > 65535 {
 		wrong(path, "%q: want HOST:PORT, like 127.0.0.1:8080; port 0 picks a free one", address)
 	}
+}
+
+// CheckJournal refuses what is no directory of a journal: a URL, as the evidence
+// store has one, the root of a file system or the working directory. Whether it
+// can be written to is seen when it is opened.
+func CheckJournal(directory string) error {
+	clean := filepath.Clean(directory)
+	if directory != "" && (strings.Contains(directory, "://") || filepath.Dir(clean) == clean) {
+		return errors.New("want a directory of its own, like /var/lib/firebreak/journal")
+	}
+	return nil
 }
 
 func checkURL(path, text string, wrong report) {

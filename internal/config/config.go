@@ -8,8 +8,9 @@
 // the default one; `routes: []` means no routes.
 //
 // ${NAME} in a string stands for an environment variable, except in routes,
-// whose strings are expressions. Secrets are looked up when they are needed,
-// for each process has only its own; all else when the file is loaded.
+// whose strings are expressions; in a secret, ${file:PATH} stands for what a
+// file holds. Secrets are looked up when they are needed, for each process has
+// only its own; all else when the file is loaded.
 package config
 
 import (
@@ -72,33 +73,34 @@ type Sysdig struct {
 // Starter is the webhook server.
 type Starter struct {
 	Listen string `yaml:"listen" json:"listen"`
-	// Journal is reserved.
-	Journal string   `yaml:"journal" json:"journal"`
+	// TLS is what the starter terminates TLS with; without it, it speaks plain
+	// HTTP, for a proxy in front of it.
+	TLS TLS `yaml:"tls" json:"tls"`
+	// Journal is the directory of the journal, which takes events while Temporal
+	// does not; "" means none.
+	Journal string `yaml:"journal" json:"journal"`
+	// MaxBody bounds the body of a request as it is sent, in bytes. Default: 1
+	// MiB.
+	MaxBody int      `yaml:"max_body" json:"max_body"`
 	Sources []Source `yaml:"sources" json:"sources"`
+}
+
+// TLS is a certificate with its chain and its key, in PEM files. They are read
+// anew when they change.
+type TLS struct {
+	Cert string `yaml:"cert" json:"cert"`
+	Key  string `yaml:"key" json:"key"`
 }
 
 // Source is a sender of events, under its name in the webhook's path.
 type Source struct {
 	Name string `yaml:"name" json:"name"`
 	Auth Auth   `yaml:"auth" json:"auth"`
+	// Allow are the networks and addresses that may send, in addition to what
+	// Auth asks for; empty means all.
+	Allow []string `yaml:"allow,omitempty" json:"allow,omitempty"`
 	// Tenant is reserved.
 	Tenant string `yaml:"tenant" json:"tenant"`
-}
-
-// AuthType is how a source proves who it is.
-type AuthType string
-
-// The authentication types.
-const (
-	AuthNone   AuthType = "none"   // anybody; must be written out
-	AuthBearer AuthType = "bearer" // Authorization: Bearer SECRET
-)
-
-// Auth is how a source authenticates. Two secrets may be live at once, so that
-// they can be rotated.
-type Auth struct {
-	Type    AuthType `yaml:"type" json:"type"`
-	Secrets []Secret `yaml:"secrets" json:"secrets"`
 }
 
 // Worker is the worker process.
@@ -155,6 +157,10 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	c.Sysdig.SecureURL, _ = lookup("SYSDIG_SECURE_URL")
 	for i, route := range c.Routes {
 		c.Routes[i] = route.WithDefaults()
+	}
+	for i := range c.Starter.Sources {
+		source := &c.Starter.Sources[i]
+		source.Auth = source.Auth.withDefaults()
 	}
 	return c, nil
 }
@@ -214,6 +220,11 @@ func (s Source) ResolveSecrets() ([]string, error) {
 	var resolved []string
 	for _, secret := range s.Auth.Secrets {
 		value, err := secret.Resolve()
+		if err == nil {
+			if bad := s.Auth.Type.checkSecret(value); bad != nil {
+				err = secret.place.wrong("%s: %w", secret, bad)
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", s.Name, err)
 		}

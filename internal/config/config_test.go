@@ -49,7 +49,7 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 	want := &config.Config{
 		Temporal: config.Temporal{TaskQueue: "firebreak"},
 		Sysdig:   config.Sysdig{Region: "us2", Tenants: []any{}},
-		Starter: config.Starter{Listen: "127.0.0.1:8080", Sources: []config.Source{
+		Starter: config.Starter{Listen: "127.0.0.1:8080", MaxBody: 1 << 20, Sources: []config.Source{
 			{Name: "sysdig", Auth: config.Auth{Type: config.AuthBearer, Secrets: make([]config.Secret, 1)}},
 		}},
 		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464"},
@@ -150,7 +150,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		want []string // one per line of the error, without the file
 	}{
 		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, evidence, approvals, guard, notify, routes`}},
-		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, journal, sources`}},
+		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, tls, journal, max_body, sources`}},
 		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, playbook`}},
 		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},
 		"duplicate key":       {"sysdig: {}\nsysdig: {}", []string{`:2:1: mapping key "sysdig" already defined`}},
@@ -168,7 +168,9 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"list for a secret":   {"sysdig: {token: [a]}", []string{`sysdig.token: found a list; want text`}},
 		"unknown alias":       {"temporal: {task_queue: *q}", []string{`temporal.task_queue: alias *q has no anchor &q before it`}},
 		"unset variable":      {"evidence:\n  url: 's3://${BUCKET}'", []string{`:2:8: evidence.url: environment variable BUCKET is not set`}},
-		"no reference":        {"sysdig: {token: '${TOKEN'}", []string{`:1:17: sysdig.token: "${" begins no reference; want ${NAME}`}},
+		"no reference":        {"sysdig: {token: '${TOKEN'}", []string{`:1:17: sysdig.token: "${" begins no reference; want ${NAME}, or in a secret ${file:PATH}`}},
+		"file of no secret":   {"evidence: {url: '${file:/etc/url}'}", []string{`:1:17: evidence.url: ${file:/etc/url}: a file is for secrets; want ${NAME}`}},
+		"key that is none":    {"sysdig: {\"-\": x}", []string{`:1:10: sysdig: unknown key "-"; want one of region, app_url, api_url, token, tenants`}},
 
 		"unknown region":     {"sysdig: {region: us9}", []string{`:1:18: sysdig.region: `}},
 		"bad URL":            {"sysdig: {app_url: foo, api_url: 'ftp://x'}", []string{`:1:19: sysdig.app_url: "foo": want a URL`, `:1:33: sysdig.api_url: "ftp://x": want a URL`}},
@@ -177,18 +179,18 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"evidence not a URL": {"evidence: {url: /var/lib}", []string{`:1:17: evidence.url: "/var/lib": want a URL`}},
 
 		"source without auth":     {"starter:\n  sources:\n    - name: a", []string{`:3:7: starter.sources[0].auth: it is missing; want {type: bearer`}},
-		"source of unknown auth":  {"starter: {sources: [{name: a, auth: {type: basic}}]}", []string{`:1:44: starter.sources[0].auth.type: auth type basic: want none or bearer`}},
-		"bearer without secret":   {"starter: {sources: [{name: a, auth: {type: bearer}}]}", []string{`starter.sources[0].auth.secrets: 0 secrets; want one`}},
+		"source of unknown auth":  {"starter: {sources: [{name: a, auth: {type: oauth}}]}", []string{`:1:44: starter.sources[0].auth.type: auth type oauth: want none, bearer, basic, signature, header, path or mtls`}},
+		"bearer without secret":   {"starter: {sources: [{name: a, auth: {type: bearer}}]}", []string{`:1:37: starter.sources[0].auth.secrets: it is missing; auth type bearer needs secrets`}},
 		"three secrets":           {"starter: {sources: [{name: a, auth: {type: bearer, secrets: [a, b, c]}}]}", []string{`starter.sources[0].auth.secrets: 3 secrets; want one, or 2`}},
 		"empty secret":            {"starter: {sources: [{name: a, auth: {type: bearer, secrets: ['']}}]}", []string{`starter.sources[0].auth.secrets[0]: it is empty`}},
-		"secret for nobody":       {"starter: {sources: [{name: a, auth: {type: none, secrets: [a]}}]}", []string{`starter.sources[0].auth.secrets: type none checks no secrets`}},
+		"secret for nobody":       {"starter: {sources: [{name: a, auth: {type: none, secrets: [a]}}]}", []string{`:1:59: starter.sources[0].auth.secrets: auth type none does not take it; want only type`}},
 		"source name in no URL":   {"starter: {sources: [{name: a/b, auth: {type: none}}]}", []string{`starter.sources[0].name: "a/b": want letters`}},
 		"two sources of a name":   {"starter: {sources: [{name: a, auth: {type: none}}, {name: a, auth: {type: none}}]}", []string{`starter.sources[1].name: "a" is the name of starter.sources[0] too`}},
 		"source of a tenant":      {"starter: {sources: [{name: a, auth: {type: none}, tenant: t}]}", []string{`starter.sources[0].tenant: this version does not support it`}},
 		"trust verified":          {"approvals: {trust: verified}", []string{`:1:20: approvals.trust: "verified": want open or listed`}},
 		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
 		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
-		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nstarter: {journal: /j}\nguard: {protected: [a], budgets: [b]}\nnotify: {urls: [u]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: starter.journal: this`, `:3:20: guard.protected: this`, `:3:34: guard.budgets: this`, `:4:16: notify.urls: this`}},
+		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nguard: {protected: [a], budgets: [b]}\nnotify: {urls: [u]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: guard.protected: this`, `:2:34: guard.budgets: this`, `:3:16: notify.urls: this`}},
 		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
 		"mode two, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: two}}", []string{`:2:65: routes[0].approval.mode: "two": want none or one`}},
 		"mode two alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: two}", []string{`:2:58: routes[0].approval.mode: "two": want none or one`}},

@@ -168,7 +168,7 @@ func (d *decoder) value(n ast.Node, path string, into reflect.Value) {
 func (d *decoder) structure(n ast.Node, path string, into reflect.Value) {
 	fields, accepted := map[string]reflect.Value{}, []string{}
 	for i := range into.NumField() {
-		if key := into.Type().Field(i).Tag.Get("yaml"); key != "" {
+		if key, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("yaml"), ","); key != "" && key != "-" {
 			fields[key] = into.Field(i)
 			accepted = append(accepted, key)
 		}
@@ -243,6 +243,10 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 // expanded replaces references to environment variables, outside of routes.
 func (d *decoder) expanded(text, path string) string {
 	if strings.HasPrefix(path, "routes[") {
+		return text
+	}
+	if files := fileReference.FindString(text); files != "" {
+		d.wrong(path, "%s: a file is for secrets; want ${NAME}", files)
 		return text
 	}
 	value, err := expand(text, d.env)

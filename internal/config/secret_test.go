@@ -86,17 +86,3 @@ func must(t *testing.T) func(string, error) string {
 		return s
 	}
 }
-
-// What `firebreak config` prints is a configuration again.
-func TestThePrintedConfigurationLoads(t *testing.T) {
-	t.Parallel()
-	c, err := load(t, "approvals: {trust: listed, groups: {soc: [ann]}}\n")
-	require.NoError(t, err)
-	printed, err := yaml.Marshal(c)
-	require.NoError(t, err)
-	again, err := load(t, string(printed))
-	require.NoError(t, err)
-	reprinted, err := yaml.Marshal(again)
-	require.NoError(t, err)
-	require.Equal(t, string(printed), string(reprinted))
-}

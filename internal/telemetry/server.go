@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,12 +33,15 @@ func NewServer(listen string, ready *Readiness, registry *prometheus.Registry, l
 	mux.Handle("/livez", ops)
 	mux.Handle("/readyz", ops)
 	mux.Handle("/metrics", ops)
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // a sender has one request at a time: HTTP/2 would only be more to attack
 	return &Server{
 		listen: listen, mux: mux, ready: ready, log: log, failed: failed,
 		http: &http.Server{
-			Handler: mux,
+			Handler:   mux,
+			Protocols: &protocols,
 			// Requests are small and come at once: one that drips holds a
-			// connection that others need.
+			// connection that others need. The first bounds the TLS handshake too.
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       10 * time.Second,
 			WriteTimeout:      15 * time.Second,
@@ -51,6 +55,18 @@ func NewServer(listen string, ready *Readiness, registry *prometheus.Registry, l
 // Handle adds what else is served. Call it before Start.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
+// UseTLS makes the server speak TLS with the certificate that is current for
+// each connection. Clients are asked for a certificate, and served without one:
+// whoever wants one verifies it himself, for not all that is served does, and
+// clients have authorities of their own. Call it before Start.
+func (s *Server) UseTLS(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
+	s.http.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: certificate,
+		ClientAuth:     tls.RequestClientCert,
+	}
+}
+
 // Start listens and returns.
 func (s *Server) Start(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
@@ -58,9 +74,13 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.listener = listener
-	s.log.Info("listening", "address", s.Address())
+	s.log.Info("listening", "address", s.Address(), "tls", s.http.TLSConfig != nil)
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failed(fmt.Errorf("serve: %w", err))
 		}
 	}()
