@@ -2,7 +2,7 @@
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Handle a crypto-miner event on this machine, from webhook to killed container (ARGS=--auto-approve: unattended)
@@ -17,11 +17,25 @@ build: ## Build bin/firebreak
 bench: ## Measure latencies and throughput beside a bare-SDK program (ARGS=--help lists the sizes)
 	@go run -C dev ./bench $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: ## Measure the webhook in a flood, beside a bare-SDK program (ARGS=--help lists the sizes)
+	@go run -C dev ./bench ingest $(ARGS)
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
 	go -C dev build ./... # once, before tests that build it too run beside the compiler
 	go -C dev test -timeout 20m ./...
+
+FUZZTIME = 60s
+# By default Go makes each new input smaller for up to a minute before it goes on.
+FUZZ = go test -run '^$$' -fuzzminimizetime 1s -fuzztime $(FUZZTIME) $(ARGS) ./internal/incident
+
+.PHONY: fuzz
+fuzz: ## Fuzz the decoder, the unwrapper and the router, a minute each (FUZZTIME=10m, ARGS="-parallel 1")
+	$(FUZZ) -fuzz '^FuzzParse$$'
+	$(FUZZ) -fuzz '^FuzzUnwrap$$'
+	$(FUZZ) -fuzz '^FuzzRouter$$'
 
 .PHONY: lint
 lint: ## Check format, code, workflows and go.mod of both modules

@@ -52,7 +52,20 @@ type bench struct {
 }
 
 // measure runs the benchmark and prints its report.
-func measure(ctx context.Context, z sizes, stdout, stderr io.Writer) (err error) {
+func (z *sizes) measure(ctx context.Context, stdout, stderr io.Writer) error {
+	return setUp(ctx, z.containers(), z.containers(), stderr, func(b *bench) error {
+		b.sizes = *z
+		r, err := b.run(ctx)
+		if err != nil {
+			return err
+		}
+		return r.print(stdout)
+	})
+}
+
+// setUp runs both programs, each with as many containers of its own to kill,
+// until f returns.
+func setUp(ctx context.Context, ours, floor int, stderr io.Writer, f func(*bench) error) (err error) {
 	dir, err := os.MkdirTemp("", "firebreak-bench-")
 	if err != nil {
 		return fmt.Errorf("create folder: %w", err)
@@ -62,29 +75,25 @@ func measure(ctx context.Context, z sizes, stdout, stderr io.Writer) (err error)
 	// The server's own workers complain of one another when it stops: warnings
 	// are no news.
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	b := &bench{sizes: z, arrivals: newArrivals()}
-	ours, floors := hosts("firebreak", z.containers()), hosts("floor", z.containers())
+	b := &bench{arrivals: newArrivals()}
+	ourHosts, floorHosts := hosts("firebreak", ours), hosts("floor", floor)
 	b.stack, err = stack.Start(ctx, stack.Options{
 		Dir: dir, Headless: true, DynamicConfig: production(), Routes: routes, Logger: logger, Wrap: b.arrivals.wrap,
-		Sysdig: sysdigtest.Options{Hosts: append(ours, floors...), Step: time.Millisecond},
+		Sysdig: sysdigtest.Options{Hosts: append(ourHosts, floorHosts...), Step: time.Millisecond},
 	})
 	if err != nil {
 		return fmt.Errorf("start firebreak: %w", err)
 	}
 	defer func() { err = errors.Join(err, b.stack.Stop()) }()
-	f, err := startFloor(ctx, b.stack.Temporal.Address(), b.stack.Sysdig.Config(), logger)
+	bare, err := startFloor(ctx, b.stack.Temporal.Address(), b.stack.Sysdig.Config(), logger)
 	if err != nil {
 		return fmt.Errorf("start the bare program: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.stop()) }()
+	defer func() { err = errors.Join(err, bare.stop()) }()
 
-	b.ours = newProgram(signals.TaskQueue, "crypto-miner", b.stack.StarterURL+"/v1/events/"+stack.Source, targets(ours))
-	b.floor = newProgram(floorQueue, floorQueue, f.url, targets(floors))
-	r, err := b.run(ctx)
-	if err != nil {
-		return err
-	}
-	return r.print(stdout)
+	b.ours = newProgram(signals.TaskQueue, "crypto-miner", b.stack.StarterURL+"/v1/events/"+stack.Source, targets(ourHosts))
+	b.floor = newProgram(floorQueue, floorQueue, bare.url, targets(floorHosts))
+	return f(b)
 }
 
 // run measures everything, and checks what was done.

@@ -57,7 +57,7 @@ func (b *bench) latency(ctx context.Context, sample func(context.Context, *progr
 func (b *bench) eventToAction(ctx context.Context, p *program, n int) (latencies, error) {
 	return b.each(ctx, n, func(ctx context.Context) (time.Duration, error) {
 		t := p.take()
-		event, err := t.event(ruleAutomatic)
+		event, err := t.event(ruleAutomatic, 0)
 		if err != nil {
 			return 0, err
 		}
@@ -77,7 +77,7 @@ func (b *bench) signalToAction(ctx context.Context, p *program, n int) (latencie
 	waiting := make([]target, n)
 	for i := range waiting {
 		waiting[i] = p.take()
-		event, err := waiting[i].event(ruleApproved)
+		event, err := waiting[i].event(ruleApproved, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -8,8 +8,13 @@
 // The server's database is a file in the system's folder for temporary files, so
 // the disk has its part in every number. With TMPDIR in memory it has none.
 //
+// `bench ingest` measures the webhook instead, in the same setting: how soon it
+// acknowledges copies of a few events that come at a steady rate, and how many
+// distinct events it takes when they come as fast as it answers.
+//
 // What it prints is a report, not a verdict: the exit code tells only whether
-// every incident was handled and every action was done exactly once.
+// every incident was handled and every action was done exactly once; for the
+// webhook, whether every event was counted exactly once.
 package main
 
 import (
@@ -17,8 +22,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -30,17 +37,23 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run carries out the benchmark and returns the exit code: 0 done, 1 failed, 2
+// mode is one of the benchmarks.
+type mode interface {
+	register(flags *pflag.FlagSet)
+	validate() error
+	measure(ctx context.Context, stdout, stderr io.Writer) error
+}
+
+// run carries out a benchmark and returns the exit code: 0 done, 1 failed, 2
 // wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var z sizes
-	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	name, m := "bench", mode(&sizes{})
+	if len(args) > 0 && args[0] == "ingest" {
+		name, m, args = "bench ingest", &ingestSizes{}, args[1:]
+	}
+	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&z.samples, "samples", 200, "how often each latency is measured, of each program")
-	flags.IntVar(&z.concurrency, "concurrency", 4, "how many latencies are measured at a time")
-	flags.Float64Var(&z.rate, "rate", 20, "latencies measured per `second` at most; 0 is as many as possible")
-	flags.IntVar(&z.incidents, "incidents", 400, "how many incidents a burst is, two bursts of each program")
-	flags.IntVar(&z.senders, "senders", 16, "how many events of a burst are sent at a time")
+	m.register(flags)
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -48,14 +61,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("argument %q: want none", flags.Arg(0))
 	case err == nil:
-		err = z.validate()
+		err = m.validate()
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return 2
 	}
-	if err := measure(ctx, z, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
+	if err := m.measure(ctx, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return 1
 	}
 	return 0
@@ -68,28 +81,36 @@ type sizes struct {
 	incidents, senders   int
 }
 
-func (z sizes) validate() error {
-	var failed error
-	for _, size := range []struct {
-		name  string
-		value int
-	}{
-		{"samples", z.samples},
-		{"concurrency", z.concurrency},
-		{"incidents", z.incidents},
-		{"senders", z.senders},
-	} {
-		if size.value < 1 {
-			failed = errors.Join(failed, fmt.Errorf("--%s %d: want 1 or more", size.name, size.value))
-		}
-	}
+func (z *sizes) register(flags *pflag.FlagSet) {
+	flags.IntVar(&z.samples, "samples", 200, "how often each latency is measured, of each program")
+	flags.IntVar(&z.concurrency, "concurrency", 4, "how many latencies are measured at a time")
+	flags.Float64Var(&z.rate, "rate", 20, "latencies measured per `second` at most; 0 is as many as possible")
+	flags.IntVar(&z.incidents, "incidents", 400, "how many incidents a burst is, two bursts of each program")
+	flags.IntVar(&z.senders, "senders", 16, "how many events of a burst are sent at a time")
+}
+
+func (z *sizes) validate() error {
+	failed := positive(map[string]int{
+		"samples": z.samples, "concurrency": z.concurrency, "incidents": z.incidents, "senders": z.senders,
+	})
 	if z.rate < 0 {
 		failed = errors.Join(failed, fmt.Errorf("--rate %g: want 0 or more", z.rate))
 	}
 	return failed
 }
 
+// positive refuses sizes that measure nothing.
+func positive(sizes map[string]int) error {
+	var failed error
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		if sizes[name] < 1 {
+			failed = errors.Join(failed, fmt.Errorf("--%s %d: want 1 or more", name, sizes[name]))
+		}
+	}
+	return failed
+}
+
 // containers is how many containers each program kills.
-func (z sizes) containers() int {
+func (z *sizes) containers() int {
 	return 2*(warmUp+z.samples) + bursts*z.incidents
 }

@@ -43,25 +43,30 @@ func (p *program) workflowID(t target) string { return p.prefix + ":" + t.host +
 
 // send tells the program an event, as Sysdig would.
 func (p *program) send(ctx context.Context, event []byte) error {
+	status, answer, err := p.post(ctx, event)
+	if err == nil && status != http.StatusAccepted {
+		err = fmt.Errorf("send event: the webhook answered %d: %s", status, answer)
+	}
+	return err
+}
+
+// post sends an event and returns the answer.
+func (p *program) post(ctx context.Context, event []byte) (status int, answer []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.webhook, bytes.NewReader(event))
 	if err != nil {
-		return fmt.Errorf("send event: %w", err)
+		return 0, nil, fmt.Errorf("send event: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+stack.WebhookToken)
 	resp, err := p.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("send event: %w", err)
+		return 0, nil, fmt.Errorf("send event: %w", err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return fmt.Errorf("send event: read answer: %w", err)
+	if answer, err = io.ReadAll(resp.Body); err != nil {
+		return 0, nil, fmt.Errorf("send event: read answer: %w", err)
 	}
-	if resp.StatusCode != http.StatusAccepted {
-		return fmt.Errorf("send event: the webhook answered %s: %s", resp.Status, answer)
-	}
-	return nil
+	return resp.StatusCode, answer, nil
 }
 
 // look is the time between two looks at something that Temporal is doing. It is

@@ -21,10 +21,7 @@ func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(&b, "Firebreak beside a bare program of Temporal's SDK: webhook, one workflow, one activity of one HTTP request.\n")
 	fmt.Fprintf(&b, "Same Temporal server, same simulated Sysdig, same process, in turns. %d samples of a latency, %s; %d bursts of %d incidents, %d at a time.\n\n",
 		r.samples, r.pace(), bursts, r.incidents, r.senders)
-	row := func(name, ours, floor, ratio, bar, verdict string) {
-		line := fmt.Sprintf("%-40s %10s %10s %7s %9s  %s", name, ours, floor, ratio, bar, verdict)
-		fmt.Fprintln(&b, strings.TrimRight(line, " "))
-	}
+	row := func(cells ...string) { writeRow(&b, cells...) }
 	row("", "firebreak", "bare SDK", "ratio", "bar", "")
 	for _, l := range []struct {
 		name string
@@ -60,6 +57,17 @@ func (r *report) print(w io.Writer) error {
 		return fmt.Errorf("print report: %w", err)
 	}
 	return nil
+}
+
+// writeRow writes a row of a report: name, ours, floor, ratio, bar and verdict,
+// as many as there are.
+func writeRow(w io.Writer, cells ...string) {
+	widths := []string{"%-40s", " %10s", " %10s", " %7s", " %9s", "  %s"}
+	var line strings.Builder
+	for i, cell := range cells {
+		fmt.Fprintf(&line, widths[i], cell)
+	}
+	fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 }
 
 func (r *report) pace() string {

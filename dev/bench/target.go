@@ -56,13 +56,18 @@ func targets(hosts []sysdigtest.Host) []target {
 	return all
 }
 
-// event is a batch of one event about the target, in the shape and of the size
+// eventID is the ID of the target's n-th event.
+func (t target) eventID(n int) string {
+	return digest(fmt.Sprint(t.host, "/", t.container, "/", n))[:32]
+}
+
+// event is a batch of one event, the target's n-th, in the shape and of the size
 // that Sysdig's event forwarder sends. It says all that the action needs: what
 // is measured is not how long Sysdig takes to enrich it.
-func (t target) event(rule string) ([]byte, error) {
+func (t target) event(rule string, n int) ([]byte, error) {
 	now := time.Now()
 	body, err := json.Marshal([]any{map[string]any{
-		"id": digest(t.host + t.container)[:32], "type": "policy", "originator": "policy", "category": "runtime", "source": "syscall",
+		"id": t.eventID(n), "type": "policy", "originator": "policy", "category": "runtime", "source": "syscall",
 		"name": "Sysdig Runtime Threat Detection", "description": "A miner was detected", "severity": 0,
 		"timestamp": now.UnixNano(), "timestampRFC3339Nano": now.UTC().Format(time.RFC3339Nano),
 		"agentId": 58014837, "containerId": t.container, "machineId": t.mac,

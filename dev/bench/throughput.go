@@ -33,7 +33,7 @@ func (b *bench) burst(ctx context.Context, p *program) error {
 	work.SetLimit(b.senders)
 	for range b.incidents {
 		work.Go(func() error {
-			event, err := p.take().event(ruleAutomatic)
+			event, err := p.take().event(ruleAutomatic, 0)
 			if err != nil {
 				return err
 			}
