@@ -41,7 +41,7 @@ func (r *response) unread(ctx workflow.Context) bool {
 // maxBreath is how much is read in one go, in bytes. The SDK gives up a task in
 // which a coroutine runs for a second, and all that came while no worker ran
 // waits in one task.
-const maxBreath = 1 << 20
+const maxBreath = 256 << 10
 
 // breathe tells the SDK that the workflow is alive.
 func breathe(ctx workflow.Context) {

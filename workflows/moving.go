@@ -134,14 +134,14 @@ func (r *response) pack() (signals.Input, error) {
 // packed encodes what the next run needs, and says how large its input is.
 func (r *response) packed() (in signals.Input, size int, err error) {
 	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers}
-	if in.Carried, err = json.Marshal(r.carry()); err != nil {
-		return in, 0, fmt.Errorf("encode the incident: %w", err)
-	}
-	encoded, err := json.Marshal(in)
+	rest, err := json.Marshal(in)
 	if err != nil {
 		return in, 0, fmt.Errorf("encode the input: %w", err)
 	}
-	return in, len(encoded), nil
+	if in.Carried, err = json.Marshal(r.carry()); err != nil {
+		return in, 0, fmt.Errorf("encode the incident: %w", err)
+	}
+	return in, len(rest) + len(`,"carried":`) + len(in.Carried), nil
 }
 
 // carry is all the incident knows; resume is its inverse.

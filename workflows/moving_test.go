@@ -106,23 +106,27 @@ func TestAnIncidentGoesOnWaitingWhereItWasWhenItMovedOn(t *testing.T) {
 				b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9"}})
 				b.at(2*time.Minute, signals.Approve, decision("ann"))
 			},
-			signals.NeedsFields, signals.Contained, [2]int{0, 1},
+			signals.NeedsFields, signals.Contained,
+			[2]int{0, 1},
 		},
 		"approval": {
 			workflows.CryptoMiner, minerInput(), miner(), func(*bench) {},
 			func(b *bench) { b.at(time.Minute, signals.Approve, decision("ann")) },
-			signals.AwaitingApproval, signals.Contained, [2]int{0, 1},
+			signals.AwaitingApproval, signals.Contained,
+			[2]int{0, 1},
 		},
 		"approval, after a capture": {
 			workflows.CryptoMiner, first, miner(), func(*bench) {},
 			func(b *bench) { b.at(time.Minute, signals.Reject, decision("ann")) },
-			signals.AwaitingApproval, signals.Rejected, [2]int{0, 0},
+			signals.AwaitingApproval, signals.Rejected,
+			[2]int{0, 0},
 		},
 		"watch": {
 			workflows.CryptoMiner, watched, miner(),
 			func(b *bench) { b.at(time.Minute, signals.Approve, decision("ann")) },
 			func(*bench) {},
-			signals.Watching, signals.Contained, [2]int{1, 0},
+			signals.Watching, signals.Contained,
+			[2]int{1, 0},
 		},
 		"approval of a capture": {
 			workflows.Capture, captureInput(), miner(), func(*bench) {},
@@ -130,13 +134,15 @@ func TestAnIncidentGoesOnWaitingWhereItWasWhenItMovedOn(t *testing.T) {
 				b.at(time.Minute, signals.Approve, decision("ann"))
 				b.at(2*time.Minute, signals.Approve, decision("ann"))
 			},
-			signals.AwaitingApproval, signals.Captured, [2]int{0, 0},
+			signals.AwaitingApproval, signals.Captured,
+			[2]int{0, 0},
 		},
 		"approval to save": {
 			workflows.Capture, captureInput(), miner(),
 			func(b *bench) { b.at(time.Minute, signals.Approve, decision("ann")) },
 			func(b *bench) { b.at(time.Minute, signals.Approve, decision("bob")) },
-			signals.AwaitingSave, signals.Captured, [2]int{0, 0},
+			signals.AwaitingSave, signals.Captured,
+			[2]int{0, 0},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -405,4 +411,46 @@ func TestAnIncidentWhoseStepIsGoneFromThePlaybookFailsAloud(t *testing.T) {
 	require.Equal(t, signals.Failed, end.Outcome)
 	require.Empty(t, two.executed)
 	require.ErrorContains(t, two.GetWorkflowError(), "cannot go on where an earlier one waited")
+}
+
+func TestAWatchThatMovedOnEndsWhenItWouldHave(t *testing.T) {
+	t.Parallel()
+	hour := incident.Duration(time.Hour)
+	in := opened(minerInput(), miner())
+	in.Route.CoolDown, in.Route.Approval.Mode = &hour, incident.ModeNone
+	one := newBench(t)
+	one.suggest(20 * time.Minute)
+	next, _ := one.moves(workflows.CryptoMiner, in, miner())
+	two := one.after()
+	end := two.run(workflows.CryptoMiner, next)
+	require.Equal(t, signals.Contained, end.Outcome)
+	var watched []time.Time
+	for _, e := range end.WarRoom {
+		if strings.HasPrefix(e.Text, "watching ") || e.Text == "the detection did not return" {
+			watched = append(watched, e.Time)
+		}
+	}
+	require.Len(t, watched, 2)
+	require.Equal(t, time.Hour, watched[1].Sub(watched[0]))
+}
+
+func TestTheEvidenceOfAllRunsLiesWithTheOneThatOpenedTheIncident(t *testing.T) {
+	t.Parallel()
+	one := newBench(t)
+	one.at(time.Minute, signals.Approve, decision("ann"))
+	one.suggest(5 * time.Minute)
+	in, page := one.moves(workflows.Capture, opened(captureInput(), miner()), miner())
+	// In the test environment all runs have one ID.
+	in.Carried = json.RawMessage(strings.ReplaceAll(string(in.Carried), page.RunID, "the-opening-run"))
+	two := one.after()
+	var saved []activities.SaveInput
+	two.save = func(in activities.SaveInput) (activities.StoredFile, error) {
+		saved = append(saved, in)
+		return one.save(in)
+	}
+	two.at(time.Minute, signals.Approve, decision("bob"))
+	two.run(workflows.Capture, in)
+	require.Len(t, saved, 1)
+	require.Equal(t, "the-opening-run", saved[0].RunID)
+	require.Equal(t, "the-opening-run", two.reported[0].RunID)
 }

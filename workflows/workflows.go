@@ -2,8 +2,8 @@
 // steps an analyst would follow, and nothing else. Every side effect is an
 // activity. Start with capture.go or crypto_miner.go; what they share is in
 // response.go (the incident under way), ask.go (approvals), fields.go (required
-// fields), contain.go (response actions), recording.go (system captures) and
-// close.go (the end).
+// fields), contain.go (response actions), recording.go (system captures),
+// close.go (the end) and moving.go (from one run of a workflow to the next).
 //
 // A playbook that has landed keeps replaying its stored histories
 // (testdata/histories): a change of its commands goes through
