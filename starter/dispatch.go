@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,7 +197,7 @@ func (d *dispatcher) deliver(id string, l *lane, tickets []*ticket) bool {
 			if d.journal != nil && isUnavailable(err) {
 				d.down.Store(true)
 			}
-			d.keep(id, append(tickets, d.rest(l)...), err)
+			d.keep(id, slices.Concat(tickets, d.rest(l)), err)
 			return false
 		}
 	}

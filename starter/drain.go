@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +17,10 @@ const (
 	drainMessages = 1000
 	drainBytes    = 8 << 20
 	drainParallel = 16
-	// drainPause is the time between two attempts when nothing could be told.
-	drainPause = 500 * time.Millisecond
+	// drainPause is the time between two attempts while Temporal is down, and
+	// refusedPause while it takes nothing for incidents that are in the journal.
+	drainPause   = 500 * time.Millisecond
+	refusedPause = 5 * time.Second
 	// drainBudget is how long one attempt may take: nobody waits for it.
 	drainBudget = 10 * time.Second
 )
@@ -31,36 +32,40 @@ func (d *dispatcher) drain(ctx context.Context) {
 	refused := map[string]bool{} // incidents, in this round through the journal
 	for ctx.Err() == nil {
 		arrived := d.journal.Arrived()
-		head, err := d.journal.Head(drainMessages, drainBytes, func(id string) bool { return refused[id] })
+		most := drainMessages
+		if d.down.Load() {
+			most = 1 // it is enough to find out
+		}
+		head, err := d.journal.Head(most, drainBytes, func(id string) bool { return refused[id] })
 		if err != nil {
 			d.log.Error("the journal cannot be read", "error", err)
 		}
 		if len(head) > 0 && d.tellHead(ctx, head, refused) {
 			continue
 		}
-		if len(head) == 0 && err == nil {
-			d.down.Store(false) // whoever comes next finds out by itself
-		}
-		next := arrived // there is nothing to do until something comes
-		if err != nil || len(head) > 0 || len(refused) > 0 {
-			next = nil // nothing new is needed: try again what is there
+		pause, next := drainPause, arrived
+		switch {
+		case err != nil, len(head) > 0:
+			next = nil // what is there is tried again, whatever comes
+		case len(refused) > 0:
+			pause, next = refusedPause, nil
+		default:
+			d.down.Store(false) // nobody asks, so whoever comes next finds out
 		}
 		clear(refused)
 		select {
 		case <-ctx.Done():
 		case <-next:
-		case <-time.After(drainPause):
+		case <-time.After(pause):
 		}
 	}
 }
 
 // tellHead tells the incidents of messages what these hold, and reports whether
-// any took it. While Temporal is down one of them is enough to find out.
+// there is more to do at once: what follows, or what is behind incidents that
+// were refused.
 func (d *dispatcher) tellHead(ctx context.Context, head []journal.Message, refused map[string]bool) bool {
 	groups := byIncident(head)
-	if d.down.Load() {
-		groups = groups[:1]
-	}
 	errs := make([]error, len(groups))
 	var work errgroup.Group
 	work.SetLimit(drainParallel)
@@ -71,26 +76,22 @@ func (d *dispatcher) tellHead(ctx context.Context, head []journal.Message, refus
 		})
 	}
 	_ = work.Wait()
-	any := false
 	for i, err := range errs {
-		id := groups[i][0].Key
-		switch {
+		switch id := groups[i][0].Key; {
 		case err == nil:
-			any = true
+			d.down.Store(false)
 		case ctx.Err() != nil:
 			return false
 		case isUnavailable(err):
 			d.down.Store(true)
 			return false
 		default:
+			d.down.Store(false) // it answers
 			refused[id] = true
-			d.log.Error("an incident does not take its events from the journal", "workflow_id", id, "error", err)
+			d.log.Warn("an incident does not take its events from the journal", "workflow_id", id, "error", err)
 		}
 	}
-	if any {
-		d.down.Store(false)
-	}
-	return any || len(refused) > 0
+	return true
 }
 
 // byIncident groups messages, in order, by the incidents they are for.
@@ -132,7 +133,7 @@ func (d *dispatcher) tellGroup(ctx context.Context, group []journal.Message) err
 		}
 		d.log.Info("incident "+string(result), "workflow_id", m.ref.WorkflowID, "run_id", m.ref.RunID, "route", m.ref.Route,
 			"source", source, "event_id", m.events[0].ID, "events", len(m.events), "from", "journal")
-		group = slices.Clone(group[n:])
+		group = group[n:]
 	}
 	return nil
 }

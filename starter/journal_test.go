@@ -133,7 +133,7 @@ func TestAnIncidentThatCannotBeToldHoldsUpNoOther(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.True(t, j.Holds(target))
 		w.temporal.refuse(target, nil)
-		time.Sleep(time.Second)
+		time.Sleep(time.Minute)
 		require.Equal(t, []string{"1", "2"}, w.temporal.toldTo(target))
 	})
 }
