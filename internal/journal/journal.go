@@ -15,6 +15,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // fileName is the database in the journal's directory.
@@ -84,7 +85,7 @@ func Open(dir string, limit int64) (*Journal, error) {
 		Timeout:      lockTimeout,
 		FreelistType: bolt.FreelistMapType, // many messages come and go
 	})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open journal %s: another process has it: want a directory for each starter", file)
 	}
 	if err != nil {
