@@ -168,9 +168,13 @@ func (g *ingest) sendDistinct(ctx context.Context, r *ingestReport) error {
 		}
 		if p == g.floor {
 			took.floor += time.Since(begin)
-			return g.spread(ctx, g.unpaced, len(told), func(ctx context.Context, i int) error {
-				return g.idle(ctx, p.workflowID(told[i]))
-			})
+			// One after the other: to ask for all at once would keep the server busy.
+			for _, t := range told {
+				if err := g.idle(ctx, p.workflowID(t)); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
 		took.ours += time.Since(begin)
 		tallies, err := g.tallyAll(ctx, told, g.perTarget, signals.EventCount{Count: g.perTarget})

@@ -29,6 +29,28 @@ func newHost() sysdigtest.Host {
 	}
 }
 
+// newTargets are the containers of one host, neither of which any other test
+// has: each as the host with this container alone.
+func newTargets(containers int) []sysdigtest.Host {
+	host := newHost()
+	targets := make([]sysdigtest.Host, containers)
+	for i := range targets {
+		targets[i] = host
+		targets[i].Containers = []string{random(6)}
+	}
+	return targets
+}
+
+// hostOf is the host of some targets, with all of them.
+func hostOf(targets []sysdigtest.Host) sysdigtest.Host {
+	host := targets[0]
+	host.Containers = nil
+	for _, target := range targets {
+		host.Containers = append(host.Containers, target.Containers...)
+	}
+	return host
+}
+
 func random(bytes int) string {
 	b := make([]byte, bytes)
 	_, _ = rand.Read(b) // never fails

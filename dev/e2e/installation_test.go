@@ -1,10 +1,8 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -50,16 +48,34 @@ type installation struct {
 	config      string
 	env         []string
 	args        []string
+	// starterEnv and starterArgs are the starter's beside those of both.
+	starterEnv  []string
+	starterArgs []string
 	starterURL  string
 	starterProc *process
+	// http is how senders talk to the starter.
+	http *http.Client
 }
 
 // install prepares an installation on a Temporal server and starts its starter.
 func install(t *testing.T, temporal *temporalServer, routes string, options sysdigtest.Options) *installation {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	f := &installation{t: t, ctx: ctx, temporal: temporal, host: newHost(), evidenceDir: filepath.Join(t.TempDir(), "evidence")}
+	f := prepare(t, temporal, routes, options, newHost())
+	f.starter()
+	return f
+}
+
+// prepare prepares an installation with one host, of which the targets are
+// containers. The test starts its starter.
+func prepare(t *testing.T, temporal *temporalServer, routes string, options sysdigtest.Options, targets ...sysdigtest.Host) *installation {
+	t.Helper()
+	f := &installation{
+		t: t, temporal: temporal, host: hostOf(targets), evidenceDir: filepath.Join(t.TempDir(), "evidence"),
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
+	t.Cleanup(f.http.CloseIdleConnections)
+	f.allow(2 * time.Minute)
+	ctx := f.ctx
 	options.Hosts = []sysdigtest.Host{f.host}
 	f.sysdig = sysdigtest.Start(t, options)
 	var err error
@@ -67,14 +83,29 @@ func install(t *testing.T, temporal *temporalServer, routes string, options sysd
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.evidence.Close()) })
 	f.config = filepath.Join(t.TempDir(), "firebreak.yaml")
-	require.NoError(t, os.WriteFile(f.config, []byte("routes: "+routes), 0o600))
+	f.configure("routes: " + routes)
 	f.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TEMPORAL_ADDRESS=" + temporal.address,
 		"SYSDIG_SECURE_API_TOKEN=" + f.sysdig.Config().Token, "FIREBREAK_WEBHOOK_TOKEN=" + webhookToken,
 	}
 	f.args = []string{"--config", f.config, "--task-queue", f.host.Name, "--evidence-url", "file://" + f.evidenceDir, "--log-format", "json"}
-	f.starter()
 	return f
+}
+
+// configure appends to the configuration of what is started from now on.
+func (f *installation) configure(yaml string) {
+	f.t.Helper()
+	file, err := os.OpenFile(f.config, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(f.t, err)
+	_, err = file.WriteString(yaml + "\n")
+	require.NoError(f.t, errors.Join(err, file.Close()))
+}
+
+// allow gives the test as much time from now on.
+func (f *installation) allow(time time.Duration) {
+	ctx, cancel := context.WithTimeout(f.t.Context(), time)
+	f.t.Cleanup(cancel)
+	f.ctx = ctx
 }
 
 // worker starts a worker.
@@ -84,47 +115,6 @@ func (f *installation) worker() *process {
 		"worker", "--metrics-listen", "127.0.0.1:0", "--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL,
 	}, f.args...)
 	return start(f.t, "worker", f.env, firebreak(), args...)
-}
-
-// starter starts a starter, to which send talks from now on.
-func (f *installation) starter() {
-	f.t.Helper()
-	f.starterProc = start(f.t, "starter", f.env, firebreak(), append([]string{"starter", "--listen", "127.0.0.1:0"}, f.args...)...)
-	address, err := f.starterProc.await(f.ctx, `"address":"([^"]+)"`)
-	require.NoError(f.t, err)
-	f.starterURL = "http://" + address
-}
-
-// answer is the starter's, as far as it matters here.
-type answer struct {
-	Status         int
-	Opened, Joined []reference
-}
-
-// reference is an incident as the starter names it.
-type reference struct {
-	WorkflowID string `json:"workflow_id"`
-	RunID      string `json:"run_id"`
-	Route      string `json:"route"`
-}
-
-// post sends events to the starter.
-func (f *installation) post(events ...event) answer {
-	f.t.Helper()
-	body, err := json.Marshal(events)
-	require.NoError(f.t, err)
-	request, err := http.NewRequestWithContext(f.ctx, http.MethodPost, f.starterURL+"/v1/events/sysdig", bytes.NewReader(body))
-	require.NoError(f.t, err)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+webhookToken)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(f.t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(f.t, err)
-	a := answer{Status: response.StatusCode}
-	require.NoError(f.t, json.Unmarshal(text, &a), "%s", text)
-	return a
 }
 
 // open sends an event that opens an incident.

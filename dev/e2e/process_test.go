@@ -69,6 +69,20 @@ func (p *process) kill() {
 	}
 }
 
+// terminate asks the process to end.
+func (p *process) terminate() { _ = p.cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
+
+// code waits until the process has ended by itself, and returns its exit code.
+func (p *process) code(ctx context.Context, t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		require.NoError(t, context.Cause(ctx), "waiting until the process has ended")
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // await returns the first match of a pattern's group in the output.
 func (p *process) await(ctx context.Context, pattern string) (string, error) {
 	expression := regexp.MustCompile(pattern)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,18 +53,46 @@ func TestRecordHistories(t *testing.T) {
 	}
 }
 
-// history is the incident's history as `temporal workflow show --output json`
-// prints it.
-func (i *incident) history() []byte {
+// TestRecordHistoriesOfIncidentsThatMoveOn records every run of an incident of
+// its own, NAME-1, NAME-2, …, in the same way.
+func TestRecordHistoriesOfIncidentsThatMoveOn(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("FIREBREAK_RECORD_HISTORIES") != "1" {
+		t.Skip("records only with FIREBREAK_RECORD_HISTORIES=1")
+	}
+	hasty := hastyTemporal(t)
+	for name, m := range movers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := os.Stat(filepath.Join(histories, name+"-1.json")); err == nil {
+				t.Skip("it is recorded")
+			}
+			for n, run := range m.play(t, hasty).chain() {
+				file := filepath.Join(histories, fmt.Sprintf("%s-%d.json", name, n+1))
+				require.NoError(t, os.WriteFile(file, run.history(), 0o644))
+			}
+		})
+	}
+}
+
+// events are those of the history of the incident's run.
+func (i *incident) events() []*history.HistoryEvent {
 	i.t.Helper()
-	whole := &history.History{}
+	var all []*history.HistoryEvent
 	events := i.temporal.GetWorkflowHistory(i.ctx, i.WorkflowID, i.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(i.t, err)
-		whole.Events = append(whole.Events, e)
+		all = append(all, e)
 	}
-	encoded, err := protojson.Marshal(whole)
+	return all
+}
+
+// history is the incident's history as `temporal workflow show --output json`
+// prints it.
+func (i *incident) history() []byte {
+	i.t.Helper()
+	encoded, err := protojson.Marshal(&history.History{Events: i.events()})
 	require.NoError(i.t, err)
 	var indented bytes.Buffer // what protojson itself indents differs from build to build
 	require.NoError(i.t, json.Indent(&indented, encoded, "", " "))
@@ -74,5 +103,7 @@ func (i *incident) history() []byte {
 	for _, mark := range []string{"@" + machine, machine + ":"} {
 		text = bytes.ReplaceAll(text, []byte(mark), []byte(strings.Replace(mark, machine, "host", 1)))
 	}
+	// So does an evidence store that takes nothing tell where it is.
+	text = bytes.ReplaceAll(text, []byte(i.evidenceDir), []byte("/evidence"))
 	return append(text, '\n')
 }

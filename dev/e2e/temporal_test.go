@@ -7,7 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"testing"
+	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 )
@@ -18,16 +21,21 @@ type temporalServer struct {
 	*process
 	client.Client
 	dir, address string
+	// settings are those of its dynamic configuration that are not the default.
+	settings []string
 }
 
 // startTemporal starts a server on a database in dir; port "0" picks a free one.
-func startTemporal(ctx context.Context, dir, port string) (*temporalServer, error) {
-	p, err := launch(dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"),
-		"server", "--headless", "--port", port, "--db-filename", filepath.Join(dir, "temporal.db"), "--log-level", "error")
+func startTemporal(ctx context.Context, dir, port string, settings ...string) (*temporalServer, error) {
+	args := []string{"server", "--headless", "--port", port, "--db-filename", filepath.Join(dir, "temporal.db"), "--log-level", "error"}
+	for _, setting := range settings {
+		args = append(args, "--dynamic-config-value", setting)
+	}
+	p, err := launch(dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...)
 	if err != nil {
 		return nil, err
 	}
-	s := &temporalServer{process: p, dir: dir}
+	s := &temporalServer{process: p, dir: dir, settings: settings}
 	s.address, err = p.await(ctx, `(?m)^Temporal\s+(\S+)$[\s\S]*^Stop`)
 	if err == nil {
 		s.Client, err = client.DialContext(ctx, client.Options{
@@ -41,13 +49,24 @@ func startTemporal(ctx context.Context, dir, port string) (*temporalServer, erro
 	return s, nil
 }
 
+// ownTemporal starts a server that a test may kill.
+func ownTemporal(t *testing.T) *temporalServer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := startTemporal(ctx, t.TempDir(), "0")
+	require.NoError(t, err)
+	t.Cleanup(func() { s.stop() }) // it may be another process by then
+	return s
+}
+
 // restart starts a server again that was killed, on the same database and port.
 func (s *temporalServer) restart(ctx context.Context) error {
 	_, port, err := net.SplitHostPort(s.address)
 	if err != nil {
 		return fmt.Errorf("restart temporal server: %w", err)
 	}
-	again, err := startTemporal(ctx, s.dir, port)
+	again, err := startTemporal(ctx, s.dir, port, s.settings...)
 	if err != nil {
 		return err
 	}
