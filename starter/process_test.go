@@ -67,6 +67,21 @@ func status(t *testing.T, method, url string) int {
 	return answer.StatusCode
 }
 
+// report reports a crypto-miner to a process, which takes it.
+func report(t *testing.T, url string) (answer starter.Answer) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/events/sysdig",
+		strings.NewReader(event("1", "Detect crypto miners using the Stratum protocol", "6949e5f10829", 2)))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusAccepted, response.StatusCode)
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
+	return answer
+}
+
 // frontend is a Temporal server that records one signal.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
@@ -105,15 +120,7 @@ func TestTheProcessTakesAnEventToTemporal(t *testing.T) {
 
 	url := run(t, listener.Addr().String())
 	require.Equal(t, http.StatusOK, status(t, http.MethodGet, url+"/readyz"))
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/events/sysdig",
-		strings.NewReader(event("1", "Detect crypto miners using the Stratum protocol", "6949e5f10829", 2)))
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+secret)
-	response, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	var answer starter.Answer
-	require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
+	answer := report(t, url)
 	require.Equal(t, []starter.Reference{{WorkflowID: "crypto-miner:node-1:6949e5f10829", RunID: "run", Route: "crypto-miner"}}, answer.Opened)
 
 	got := <-f.got
@@ -143,17 +150,7 @@ func TestTheProcessWithAJournalIsReadyWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	url := run(t, "127.0.0.1:1", func(cfg *config.Config) { cfg.Starter.Journal = t.TempDir() })
 	require.Equal(t, http.StatusOK, status(t, http.MethodGet, url+"/readyz"))
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/events/sysdig",
-		strings.NewReader(event("1", "Detect crypto miners using the Stratum protocol", "6949e5f10829", 2)))
-	require.NoError(t, err)
-	r.Header.Set("Authorization", "Bearer "+secret)
-	response, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusAccepted, response.StatusCode, "%s", body)
-	require.Contains(t, string(body), `"journaled":[{"workflow_id":"crypto-miner:node-1:6949e5f10829","run_id":"","route":"crypto-miner"}]`)
+	require.Equal(t, []starter.Reference{{WorkflowID: "crypto-miner:node-1:6949e5f10829", Route: "crypto-miner"}}, report(t, url).Journaled)
 }
 
 func TestTheProcessDoesNotStartWithoutItsSecret(t *testing.T) {

@@ -226,6 +226,25 @@ func TestAnIncidentThatIsTooLargeToBeCarriedStays(t *testing.T) {
 	require.Equal(t, signals.Contained, page.Outcome)
 }
 
+// returnsWhileClosing has the detection arrive while the report is stored, as of
+// a time after that.
+func (b *bench) returnsWhileClosing(after time.Duration) {
+	attempts := 0
+	b.report = func(signals.Page) error {
+		// The store is slow for the first report: it becomes an activity, which
+		// gives the event time to arrive.
+		switch attempts++; attempts {
+		case 1:
+			return fmt.Errorf("slow")
+		case 2:
+			again := numbered(2)
+			again.OccurredAt = b.Now().Add(after)
+			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+		}
+		return nil
+	}
+}
+
 func TestADetectionThatReturnsWhileTheIncidentClosesReopensIt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -240,20 +259,7 @@ func TestADetectionThatReturnsWhileTheIncidentClosesReopensIt(t *testing.T) {
 			b := newBench(t)
 			in := opened(minerInput(), miner())
 			in.Route.Approval.Mode = incident.ModeNone
-			attempts := 0
-			b.report = func(signals.Page) error {
-				// The store is slow for the first report: it becomes an activity,
-				// which gives the event time to arrive.
-				switch attempts++; attempts {
-				case 1:
-					return fmt.Errorf("slow")
-				case 2:
-					again := numbered(2)
-					again.OccurredAt = b.Now().Add(test.after)
-					b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
-				}
-				return nil
-			}
+			b.returnsWhileClosing(test.after)
 			b.at(time.Hour, signals.Approve, decision("ann"))
 			page := b.run(workflows.CryptoMiner, in, miner())
 			require.Equal(t, signals.Contained, page.Outcome)
@@ -278,18 +284,7 @@ func TestAReopenedIncidentMovesOnToo(t *testing.T) {
 	b := newBench(t)
 	in := opened(minerInput(), miner())
 	in.Route.Approval.Mode = incident.ModeNone
-	attempts := 0
-	b.report = func(signals.Page) error {
-		switch attempts++; attempts {
-		case 1:
-			return fmt.Errorf("slow")
-		case 2:
-			again := numbered(2)
-			again.OccurredAt = b.Now().Add(time.Minute)
-			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
-		}
-		return nil
-	}
+	b.returnsWhileClosing(time.Minute)
 	b.suggest(time.Hour)
 	b.at(0, signals.Events, signals.EventBatch{Events: []incident.Incident{miner()}})
 	next, page := b.goesOn(workflows.CryptoMiner, in)

@@ -40,27 +40,14 @@ func secureEvent() adapter {
 // events feed.
 var noDetection = []string{"benchmarks", "compliance", "cloudsec", "scanning", "hostscanning"}
 
+// secureEventIncident is the incident of an item. Its envelope is that of the
+// Event Forwarder, as far as it goes.
 func secureEventIncident(o object) Incident {
-	content := o.object("content")
-	kind := content.text("type")
-	i := Incident{
-		ID:     o.identity(),
-		Source: o.text("source"),
-		Tenant: Tenant{ID: o.text("customerId")},
-		// A machine-learning detection has no rule, only its kind.
-		Rule:       Rule{Name: cmp.Or(content.text("ruleName"), kind), Type: ruleType(content), Tags: content.texts("ruleTags")},
-		Policy:     Policy{ID: content.text("policyId"), Name: o.text("name")},
-		Output:     content.text("output"),
-		OccurredAt: occurredAt(o),
-		Host:       sysdigHost(o),
-		Container:  Container{ID: o.text("containerId")},
-		Actions:    policyActions(o.list("actions")),
-	}
-	i.Severity, _ = severityOf(o)
-	i.Policy.Version, _ = content.integer("policyVersion")
-	i.describe(o.textMap("labels"), content.textMap("fields"))
+	i, content := forwarderIncident(o), o.object("content")
+	// A machine-learning detection has no rule, only its kind.
+	i.Rule.Name = cmp.Or(i.Rule.Name, content.text("type"))
+	i.Rule.Type = ruleType(content)
 	i.describeContent(content)
-	i.Derive()
 	return i
 }
 
