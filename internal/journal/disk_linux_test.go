@@ -29,6 +29,9 @@ func TestAFullDiskRefusesAndLosesNothing(t *testing.T) {
 	require.NotEmpty(t, accepted)
 	require.ErrorIs(t, j.Err(), syscall.ENOSPC)
 	require.Equal(t, accepted, bodies(t, j))
+	stats, err := j.Stats()
+	require.NoError(t, err)
+	require.Equal(t, len(accepted), stats.Depth, "what was refused is not counted")
 	require.NoError(t, j.Close())
 
 	j = open(t, dir, roomy)
