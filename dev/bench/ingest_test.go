@@ -14,7 +14,7 @@ func TestASmallBenchmarkOfTheWebhookEndsWell(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr strings.Builder
 	code := run(t.Context(), []string{
-		"ingest", "--events=3", "--copies=20", "--rate=200", "--concurrency=8", "--targets=2", "--each=10", "--senders=4",
+		"ingest", "--events=3", "--copies=20", "--rate=200", "--concurrency=8", "--targets=2", "--each=20", "--senders=16",
 	}, &stdout, &stderr)
 	require.Zero(t, code, "%s\n%s", stderr.String(), stdout.String())
 	for _, row := range []string{
