@@ -14,10 +14,7 @@ func TestASlowTemporalIsGivenUpOnAfterTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebhook(t)
-		w.temporal.Fn = func(ctx context.Context, _ call) (string, bool, error) {
-			<-ctx.Done()
-			return "", false, ctx.Err()
-		}
+		w.temporal.Fn = hang
 		begin := time.Now()
 		refused(t, w.post(t, event("1", "Miner", "6949e5f10829", 2)), http.StatusServiceUnavailable)
 		require.Equal(t, 2*time.Second, time.Since(begin))
@@ -40,10 +37,7 @@ func TestWhatWaitsBehindASlowSignalDoesNotWaitForAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebhook(t)
-		w.temporal.Fn = func(ctx context.Context, _ call) (string, bool, error) {
-			<-ctx.Done()
-			return "", false, ctx.Err()
-		}
+		w.temporal.Fn = hang
 		begin := time.Now()
 		first := w.posting(t, miner("1"))
 		time.Sleep(time.Second)

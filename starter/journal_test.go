@@ -1,7 +1,6 @@
 package starter_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -37,10 +36,7 @@ func TestEventsThatTemporalDoesNotTakeAreJournaledAndFollowInOrder(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		w, j, stop := journaling(t, t.TempDir(), roomy)
 		defer stop()
-		w.temporal.Fn = func(ctx context.Context, _ call) (string, bool, error) {
-			<-ctx.Done()
-			return "", false, ctx.Err()
-		}
+		w.temporal.Fn = hang
 		begin := time.Now()
 		answer := accepted(t, w.post(t, miner("0")))
 		require.Equal(t, starter.Answer{

@@ -103,6 +103,12 @@ func (f *temporal) take(c call) (string, bool, error) {
 	return run, !joins, nil
 }
 
+// hang is a Temporal that does not answer.
+func hang(ctx context.Context, _ call) (string, bool, error) {
+	<-ctx.Done()
+	return "", false, ctx.Err()
+}
+
 // failing makes Temporal unavailable, or available again.
 func (f *temporal) failing(down bool) {
 	f.mu.Lock()
