@@ -34,6 +34,11 @@ func settings() map[string]any {
 		"history.transferProcessorMaxPollRPS":   1000,
 		"history.timerProcessorMaxPollRPS":      1000,
 		"history.visibilityProcessorMaxPollRPS": 1000,
+		// Partitions spread a task queue over hosts. Here is one, and after a crash a
+		// task in another partition than the one a worker polls waited until that
+		// poll ended: up to a minute.
+		"matching.numTaskqueueReadPartitions":  1,
+		"matching.numTaskqueueWritePartitions": 1,
 		// One host serves everybody who lists workflows.
 		"frontend.namespaceRPS.visibility": 100,
 		"history.hostLevelCacheMaxSize":    8096,
