@@ -21,7 +21,8 @@ import (
 // A closed incident is not joined: a new event opens the next one of the target,
 // for the threat is back. A repeated delivery of an event that the closed one
 // was told does not: its sender, or a starter that was killed before it could
-// answer, only sends it once more.
+// answer, only sends it once more. Only the last closed incident of the target is
+// asked: senders repeat within minutes, and those before it are in memory.
 func (d *dispatcher) tell(ctx context.Context, m *message) error {
 	if err := d.checkRoom(ctx, m.incident); err != nil {
 		return err
