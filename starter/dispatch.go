@@ -194,9 +194,6 @@ func (d *dispatcher) deliver(id string, l *lane, tickets []*ticket) bool {
 	m := d.merge(tickets)
 	if len(m.events) > 0 {
 		if err := d.tell(ctx, &m.message); err != nil {
-			if d.journal != nil && isUnavailable(err) {
-				d.down.Store(true)
-			}
 			d.keep(id, slices.Concat(tickets, d.rest(l)), err)
 			return false
 		}
@@ -213,6 +210,9 @@ func (d *dispatcher) keep(id string, tickets []*ticket, reason error) {
 	if d.journal != nil {
 		if ref, err = d.write(id, tickets); err != nil {
 			err = errors.Join(reason, err)
+		} else if isUnavailable(reason) {
+			// Only now: the drain takes an empty journal for a sign to ask again.
+			d.down.Store(true)
 		}
 	}
 	for _, t := range tickets {

@@ -50,7 +50,11 @@ func (d *dispatcher) drain(ctx context.Context) {
 		case len(refused) > 0:
 			pause, next = refusedPause, nil
 		default:
-			d.down.Store(false) // nobody asks, so whoever comes next finds out
+			select {
+			case <-arrived: // something came since the journal was read
+			default:
+				d.down.Store(false) // nobody asks, so whoever comes next finds out
+			}
 		}
 		clear(refused)
 		select {
