@@ -79,6 +79,22 @@ func DecodeAmendment(raw converter.RawValue) (Amendment, error) {
 	return a, checkAnalyst(a.Analyst)
 }
 
+// DecodeInstruction reads the payload of Undo, Freeze and Unfreeze.
+func DecodeInstruction(raw converter.RawValue) (Instruction, error) {
+	var i Instruction
+	if err := decode(raw, &i, `{"analyst":"ann","reason":"a false alarm"}`); err != nil {
+		return Instruction{}, err
+	}
+	i.Analyst, i.Reason = strings.TrimSpace(i.Analyst), strings.TrimSpace(i.Reason)
+	if err := checkAnalyst(i.Analyst); err != nil {
+		return Instruction{}, err
+	}
+	if i.Reason == "" {
+		return Instruction{}, errors.New(`field "reason" is missing or empty: want why, for the war room`)
+	}
+	return i, nil
+}
+
 // DecodeEvents reads the payload of Events. Unknown fields are let through, so
 // that a newer starter can talk to an older worker.
 func DecodeEvents(raw converter.RawValue) (EventBatch, error) {

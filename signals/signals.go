@@ -7,6 +7,7 @@ package signals
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"firebreak/internal/incident"
@@ -21,6 +22,13 @@ const (
 	Reject  = "reject"  // Decision: do not carry it out
 	Note    = "note"    // NoteText: a remark for the war room
 	Amend   = "amend"   // Amendment: supply fields the event did not have
+	Undo    = "undo"    // Instruction: take the last reversible action back
+)
+
+// Signals that people send to the guard.
+const (
+	Freeze   = "freeze"   // Instruction: no containment, everywhere, from now on
+	Unfreeze = "unfreeze" // Instruction: containment is allowed again
 )
 
 // Events is the signal by which the starter adds events to an incident.
@@ -32,7 +40,11 @@ var descriptions = map[string]string{
 	Reject:  `Reject the pending request. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Note:    `Write a note into the war room. Data: {"analyst":"YOU","text":"NOTE"}`,
 	Amend:   `Supply missing fields. Data: {"analyst":"YOU","fields":{"host.id":"ID"}}`,
+	Undo:    `Undo the last action, if it can be undone. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Events:  "Used by the starter to add events to the incident",
+
+	Freeze:   `Stop every containment action, everywhere. Data: {"analyst":"YOU","reason":"WHY"}`,
+	Unfreeze: `Allow containment actions again. Data: {"analyst":"YOU","reason":"WHY"}`,
 }
 
 // Description is what a signal is for, as Temporal Web shows it.
@@ -42,6 +54,7 @@ func Description(name string) string { return descriptions[name] }
 const (
 	QueryIncident = "incident" // the whole Page
 	QueryWarRoom  = "war-room" // the timeline alone, []Entry
+	QueryReceipt  = "receipt"  // what became of a signal, a Receipt; its argument is the ID
 )
 
 // Memo fields of an incident that has moved on to another run, where Temporal
@@ -83,20 +96,53 @@ type Trust string
 const (
 	TrustOpen   Trust = "open"   // whoever can send a signal
 	TrustListed Trust = "listed" // analysts on the list
+	// TrustVerified counts the analyst whom the Temporal server authenticated,
+	// if that one is on the list; what the payload claims counts for nothing.
+	TrustVerified Trust = "verified"
 )
 
-// Approvers is who may decide. It travels with the incident, like its route.
+// Approvers is who may decide. It travels with the incident, like its route: it
+// says whom the incident asks. Whether an action is carried out is checked once
+// more against the worker's own configuration.
 type Approvers struct {
 	Trust Trust `json:"trust,omitzero"`
-	// Analysts is the list that TrustListed checks against.
+	// Analysts are the members of all groups.
 	Analysts []string `json:"analysts,omitempty"`
+	// Groups are the members of each group.
+	Groups map[string][]string `json:"groups,omitempty"`
+	// Policies says that the worker has policies for single actions, and is to be
+	// asked before a decision is asked for.
+	Policies bool `json:"policies,omitzero"`
 }
+
+// Members are the analysts of some groups, each once, sorted; of all groups
+// where none is named.
+func (a *Approvers) Members(groups []string) []string {
+	if len(groups) == 0 {
+		return a.Analysts
+	}
+	var members []string
+	for _, group := range groups {
+		members = append(members, a.Groups[group]...)
+	}
+	slices.Sort(members)
+	return slices.Compact(members)
+}
+
+// Revision is what a starter of this version writes into an Input. Playbooks
+// that are given less keep to the commands of earlier versions, whose histories
+// they replay; that costs no history event, as a version marker would.
+const Revision = 2
 
 // Input starts a playbook. The events follow by signal: the starter opens an
 // incident and joins one by the same signal-with-start.
 type Input struct {
 	Route     incident.Route `json:"route"`
 	Approvers Approvers      `json:"approvers"`
+	// Revision is [Revision] as the starter knew it; 0 is before it was counted.
+	Revision int `json:"revision,omitzero"`
+	// Notify says that there is somebody to be notified.
+	Notify bool `json:"notify,omitzero"`
 	// First is the event that opens the incident, whole. The signal brings it
 	// once more, as Slim leaves it: the server keeps this input only if the
 	// signal-with-start opened the incident, and a signal in any case. Without
@@ -116,12 +162,16 @@ type Decision struct {
 	// Request is the ID of the request that is answered. It may be left out
 	// while exactly one is pending.
 	Request string `json:"request,omitzero"`
+	// Receipt is an ID by which the sender can ask, with QueryReceipt, what became
+	// of the signal; "" asks for none. So in the other payloads.
+	Receipt string `json:"receipt,omitzero"`
 }
 
 // NoteText is the payload of Note.
 type NoteText struct {
 	Analyst string `json:"analyst"`
 	Text    string `json:"text"`
+	Receipt string `json:"receipt,omitzero"`
 }
 
 // Amendment is the payload of Amend. Fields maps an incident's field, such as
@@ -129,6 +179,27 @@ type NoteText struct {
 type Amendment struct {
 	Analyst string            `json:"analyst"`
 	Fields  map[string]Scalar `json:"fields"`
+	Receipt string            `json:"receipt,omitzero"`
+}
+
+// Instruction is the payload of Undo, Freeze and Unfreeze.
+type Instruction struct {
+	Analyst string `json:"analyst"`
+	Reason  string `json:"reason"`
+	Receipt string `json:"receipt,omitzero"`
+}
+
+// Receipt is what became of a signal.
+type Receipt struct {
+	// Answered says that it was counted or refused: Text is not yet known before.
+	Answered bool `json:"answered"`
+	Counted  bool `json:"counted"`
+	// Analyst is to whom the signal was attributed, which trust verified may see
+	// otherwise than its sender.
+	Analyst string `json:"analyst"`
+	// Text is what the incident made of it, in the words of its war room, or why
+	// it did not count.
+	Text string `json:"text"`
 }
 
 // State is where an incident stands; it is the value of the search attribute
@@ -229,4 +300,6 @@ const (
 	KindCapture  Kind = "capture"  // a system capture and its progress
 	KindEvidence Kind = "evidence" // a file stored, with its hash
 	KindOutcome  Kind = "outcome"  // how the incident ended
+	// KindNotification is a notification that could not be delivered.
+	KindNotification Kind = "notification"
 )

@@ -54,6 +54,7 @@ func (c *Config) check(wrong report) {
 	if u, err := url.Parse(c.Evidence.URL); err != nil || u.Scheme == "" {
 		wrong("evidence.url", "%q: want a URL, like file:///var/lib/firebreak/evidence", c.Evidence.URL)
 	}
+	checkURL("temporal.web_url", c.Temporal.WebURL, wrong)
 	c.checkApprovals(wrong)
 	c.checkReserved(wrong)
 	c.checkRoutes(wrong)
@@ -85,12 +86,12 @@ func (c *Config) checkSources(wrong report) {
 func (c *Config) checkApprovals(wrong report) {
 	switch c.Approvals.Trust {
 	case signals.TrustOpen:
-	case signals.TrustListed:
+	case signals.TrustListed, signals.TrustVerified:
 		if len(c.Approvers().Analysts) == 0 {
-			wrong("approvals.groups", "trust listed needs analysts; want groups with members, like {soc: [ann, bob]}")
+			wrong("approvals.groups", "trust %s needs analysts; want groups with members, like {soc: [ann, bob]}", c.Approvals.Trust)
 		}
 	default:
-		wrong("approvals.trust", "%q: want %s or %s", c.Approvals.Trust, signals.TrustOpen, signals.TrustListed)
+		wrong("approvals.trust", "%q: want %s, %s or %s", c.Approvals.Trust, signals.TrustOpen, signals.TrustListed, signals.TrustVerified)
 	}
 	for _, group := range slices.Sorted(maps.Keys(c.Approvals.Groups)) {
 		for i, name := range c.Approvals.Groups[group] {
@@ -98,6 +99,41 @@ func (c *Config) checkApprovals(wrong report) {
 				wrong(fmt.Sprintf("approvals.groups.%s[%d]", group, i), "it is empty; want an analyst's name")
 			}
 		}
+	}
+	for i := range c.Routes {
+		c.checkApprovers(fmt.Sprintf("routes[%d].approval", i), c.Routes[i].Approval, wrong)
+		c.checkApprovers(fmt.Sprintf("routes[%d].save_approval", i), c.Routes[i].SaveApproval, wrong)
+	}
+	for i := range c.Approvals.Policies {
+		c.checkApprovers(fmt.Sprintf("approvals.policies[%d].approval", i), c.Approvals.Policies[i].Approval, wrong)
+	}
+	_, err := incident.NewApprovalPolicies(c.Approvals.Policies)
+	for _, part := range parts(err) {
+		var policy *incident.ApprovalPolicyError
+		if errors.As(part, &policy) {
+			wrong(fmt.Sprintf("approvals.policies[%d].%s", policy.Index, policy.Field), "%s", policy.Reason)
+		} else {
+			wrong("approvals.policies", "%w", part)
+		}
+	}
+}
+
+// checkApprovers checks that there are enough people to ask.
+func (c *Config) checkApprovers(path string, a incident.Approval, wrong report) {
+	for key, groups := range map[string][]string{"groups": a.Groups, "escalate_to": a.EscalateTo} {
+		for i, group := range groups {
+			if _, known := c.Approvals.Groups[group]; !known {
+				wrong(fmt.Sprintf("%s.%s[%d]", path, key, i), "%q is no group; want one of approvals.groups, %s",
+					group, strings.Join(slices.Sorted(maps.Keys(c.Approvals.Groups)), ", "))
+			}
+		}
+	}
+	if a.Mode != incident.ModeTwo || c.Approvals.Trust == signals.TrustOpen {
+		return
+	}
+	approvers := c.Approvers()
+	if n := len(approvers.Members(a.Groups)); n < 2 {
+		wrong(path+".mode", "two: %d analysts may decide; want groups with two or more members", n)
 	}
 }
 
@@ -113,7 +149,6 @@ func (c *Config) checkReserved(wrong report) {
 		{"sysdig.tenants", len(c.Sysdig.Tenants) > 0},
 		{"guard.protected", len(c.Guard.Protected) > 0},
 		{"guard.budgets", len(c.Guard.Budgets) > 0},
-		{"notify.urls", len(c.Notify.URLs) > 0},
 	} {
 		if reserved.used {
 			wrong(reserved.path, notSupported)
@@ -124,14 +159,7 @@ func (c *Config) checkReserved(wrong report) {
 // checkRoutes compiles the routes, and gives their errors their places.
 func (c *Config) checkRoutes(wrong report) {
 	_, err := incident.NewRouter(c.Routes)
-	if err == nil {
-		return
-	}
-	parts := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		parts = joined.Unwrap()
-	}
-	for _, part := range parts {
+	for _, part := range parts(err) {
 		var route *incident.RouteError
 		if !errors.As(part, &route) {
 			wrong("routes", "%w", part)
@@ -139,6 +167,17 @@ func (c *Config) checkRoutes(wrong report) {
 		}
 		wrong(fmt.Sprintf("routes[%d].%s", route.Index, route.Field), "%s", route.Reason)
 	}
+}
+
+// parts are the errors that were joined, none for nil.
+func parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 func checkListen(path, address string, wrong report) {

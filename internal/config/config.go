@@ -54,6 +54,9 @@ type Config struct {
 // comes from TEMPORAL_* or temporal.toml, as for the temporal CLI.
 type Temporal struct {
 	TaskQueue string `yaml:"task_queue" json:"task_queue"`
+	// WebURL is the base URL of Temporal Web, for links in notifications; "" puts
+	// none there.
+	WebURL string `yaml:"web_url" json:"web_url"`
 }
 
 // Sysdig is the Sysdig Secure account.
@@ -114,10 +117,14 @@ type Evidence struct {
 }
 
 // Approvals says whose decision counts. Groups are names of analysts; with
-// trust listed, a member of any group may decide.
+// trust listed or verified, a member of the groups that an approval names may
+// decide, and of any group where it names none.
 type Approvals struct {
 	Trust  signals.Trust       `yaml:"trust" json:"trust"`
 	Groups map[string][]string `yaml:"groups" json:"groups"`
+	// Policies say how single actions are to be approved, whatever the route says;
+	// the first that matches holds.
+	Policies []incident.ApprovalPolicy `yaml:"policies" json:"policies"`
 }
 
 // Guard is reserved.
@@ -126,10 +133,18 @@ type Guard struct {
 	Budgets   []any `yaml:"budgets" json:"budgets"`
 }
 
-// Notify is reserved.
+// Notify says who is told of incidents: URLs of shoutrrr, which hold secrets.
 type Notify struct {
-	URLs []any `yaml:"urls" json:"urls"`
+	// URLs are told of every incident that Routes says nothing else of.
+	URLs []Secret `yaml:"urls" json:"urls"`
+	// Routes are told, instead, of the incidents of a route.
+	Routes map[string][]Secret `yaml:"routes" json:"routes"`
+	// Groups are told besides, of requests that were escalated to the group.
+	Groups map[string][]Secret `yaml:"groups" json:"groups"`
 }
+
+// Any reports whether anybody is told of anything.
+func (n *Notify) Any() bool { return len(n.URLs) > 0 || len(n.Routes) > 0 || len(n.Groups) > 0 }
 
 // Load reads the configuration file at path; with path "" it is [FileName] in
 // the working directory if that is there, and else the embedded default. All
@@ -203,16 +218,16 @@ func (c *Config) SysdigURLs() (app, api string, err error) {
 
 // Approvers is who may decide, as it travels with an incident.
 func (c *Config) Approvers() signals.Approvers {
-	if c.Approvals.Trust != signals.TrustListed {
-		return signals.Approvers{Trust: signals.TrustOpen}
-	}
 	all := map[string]bool{}
 	for _, members := range c.Approvals.Groups {
 		for _, name := range members {
 			all[name] = true
 		}
 	}
-	return signals.Approvers{Trust: signals.TrustListed, Analysts: slices.Sorted(maps.Keys(all))}
+	return signals.Approvers{
+		Trust: c.Approvals.Trust, Analysts: slices.Sorted(maps.Keys(all)), Groups: c.Approvals.Groups,
+		Policies: len(c.Approvals.Policies) > 0,
+	}
 }
 
 // ResolveSecrets are the secrets that the source may authenticate with.

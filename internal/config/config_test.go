@@ -54,9 +54,9 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 		}},
 		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464"},
 		Evidence:  config.Evidence{URL: "file:///var/lib/firebreak/evidence"},
-		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}},
+		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}, Policies: []incident.ApprovalPolicy{}},
 		Guard:     config.Guard{Protected: []any{}, Budgets: []any{}},
-		Notify:    config.Notify{URLs: []any{}},
+		Notify:    config.Notify{URLs: []config.Secret{}, Routes: map[string][]config.Secret{}, Groups: map[string][]config.Secret{}},
 		Routes: []incident.Route{
 			{
 				Name: "crypto-miner", When: `incident.rule.name == "Detect crypto miners using the Stratum protocol"`, Playbook: "crypto-miner",
@@ -187,13 +187,18 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"source name in no URL":   {"starter: {sources: [{name: a/b, auth: {type: none}}]}", []string{`starter.sources[0].name: "a/b": want letters`}},
 		"two sources of a name":   {"starter: {sources: [{name: a, auth: {type: none}}, {name: a, auth: {type: none}}]}", []string{`starter.sources[1].name: "a" is the name of starter.sources[0] too`}},
 		"source of a tenant":      {"starter: {sources: [{name: a, auth: {type: none}, tenant: t}]}", []string{`starter.sources[0].tenant: this version does not support it`}},
-		"trust verified":          {"approvals: {trust: verified}", []string{`:1:20: approvals.trust: "verified": want open or listed`}},
+		"trust certified":         {"approvals: {trust: certified}", []string{`:1:20: approvals.trust: "certified": want open, listed or verified`}},
+		"trust verified, nobody":  {"approvals: {trust: verified, groups: {}}", []string{`approvals.groups: trust verified needs analysts`}},
+		"a group nobody knows":    {"approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: {groups: [sco], escalate_to: [leads]}}", []string{`:3:68: routes[0].approval.groups[0]: "sco" is no group; want one of approvals.groups, soc`, `routes[0].approval.escalate_to[0]: "leads" is no group`}},
+		"two of one":              {"approvals: {trust: listed, groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: two}", []string{`routes[0].approval.mode: two: 1 analysts may decide; want groups with two or more members`}},
+		"a policy for nothing":    {"approvals:\n  policies:\n    - {actions: [], when: 'incident.kubernets == 1', approval: {}}", []string{`:3:17: approvals.policies[0].actions: it is empty`, `:3:27: approvals.policies[0].when: line 1, column 9`, `approvals.policies[0].approval: it is empty`}},
+		"a policy's mistakes":     {"approvals:\n  policies:\n    - {actions: ['[', KILL_*], approval: {mode: all}}", []string{`approvals.policies[0].actions[0]: "[": want the name of an action`, `approvals.policies[0].approval.mode: "all": want none, one or two`}},
 		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
 		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
-		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nguard: {protected: [a], budgets: [b]}\nnotify: {urls: [u]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: guard.protected: this`, `:2:34: guard.budgets: this`, `:3:16: notify.urls: this`}},
+		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nguard: {protected: [a], budgets: [b]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: guard.protected: this`, `:2:34: guard.budgets: this`}},
 		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
-		"mode two, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: two}}", []string{`:2:65: routes[0].approval.mode: "two": want none or one`}},
-		"mode two alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: two}", []string{`:2:58: routes[0].approval.mode: "two": want none or one`}},
+		"mode all, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: all}}", []string{`:2:65: routes[0].approval.mode: "all": want none, one or two`}},
+		"mode all alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: all}", []string{`:2:58: routes[0].approval.mode: "all": want none, one or two`}},
 		"missing playbook":        {"routes:\n  - {name: a, when: 'true'}\n", []string{`:2:5: routes[0].playbook: "": want capture or crypto-miner`}},
 		"several, in their order": {"starter: {listen: x}\nroutes: [{name: '', when: 1 > 0, playbook: capture}]\nsysdig: {region: us9}", []string{`:1:19: starter.listen`, `:2:17: routes[0].name`, `:3:18: sysdig.region`}},
 	} {
@@ -265,10 +270,14 @@ func TestTheSysdigHostsComeFromTheNearestThatNamesThem(t *testing.T) {
 
 func TestApproversAreTheMembersOfAllGroups(t *testing.T) {
 	t.Parallel()
-	c, err := load(t, "approvals: {trust: listed, groups: {soc: [bob, ann], leads: [eve, ann]}}")
+	c, err := load(t, "approvals: {trust: listed, groups: {soc: [bob, ann], leads: [eve, ann]}, policies: [{actions: [KILL_*], approval: two}]}")
 	require.NoError(t, err)
-	require.Equal(t, signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann", "bob", "eve"}}, c.Approvers())
-	c, err = load(t, "approvals: {groups: {soc: [bob, ann]}}")
-	require.NoError(t, err)
-	require.Equal(t, signals.Approvers{Trust: signals.TrustOpen}, c.Approvers())
+	approvers := c.Approvers()
+	require.Equal(t, signals.Approvers{
+		Trust: signals.TrustListed, Analysts: []string{"ann", "bob", "eve"}, Policies: true,
+		Groups: map[string][]string{"soc": {"bob", "ann"}, "leads": {"eve", "ann"}},
+	}, approvers)
+	require.Equal(t, []string{"ann", "eve"}, approvers.Members([]string{"leads"}))
+	require.Equal(t, []string{"ann", "bob", "eve"}, approvers.Members([]string{"leads", "soc"}))
+	require.Equal(t, []string{"ann", "bob", "eve"}, approvers.Members(nil))
 }

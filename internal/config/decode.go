@@ -240,9 +240,10 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 	return "", false
 }
 
-// expanded replaces references to environment variables, outside of routes.
+// expanded replaces references to environment variables, outside of routes and
+// policies.
 func (d *decoder) expanded(text, path string) string {
-	if strings.HasPrefix(path, "routes[") {
+	if strings.HasPrefix(path, "routes[") || strings.HasPrefix(path, "approvals.policies[") {
 		return text
 	}
 	if files := fileReference.FindString(text); files != "" {

@@ -46,10 +46,16 @@ func (r Route) WithDefaults() Route {
 // an action failed. A default reminder or escalation that would come after the
 // expiry is left out.
 func (a Approval) withDefaults(d Approval) Approval {
-	if d.Mode == ModeNone && a != (Approval{}) {
+	if d.Mode == ModeNone && !a.isZero() {
 		d.Mode = ModeOne // whoever writes down how to be asked wants to be asked
 	}
 	a.Mode = cmp.Or(a.Mode, d.Mode)
+	if len(a.Groups) == 0 {
+		a.Groups = d.Groups
+	}
+	if len(a.EscalateTo) == 0 {
+		a.EscalateTo = d.EscalateTo
+	}
 	a.ExpireAfter = cmp.Or(a.ExpireAfter, d.ExpireAfter)
 	if a.RemindEvery == 0 && d.RemindEvery < a.ExpireAfter {
 		a.RemindEvery = d.RemindEvery
@@ -58,4 +64,10 @@ func (a Approval) withDefaults(d Approval) Approval {
 		a.EscalateAfter = d.EscalateAfter
 	}
 	return a
+}
+
+// isZero reports whether nothing was written down.
+func (a Approval) isZero() bool {
+	return a.Mode == "" && len(a.Groups) == 0 && a.RemindEvery == 0 && a.EscalateAfter == 0 &&
+		len(a.EscalateTo) == 0 && a.ExpireAfter == 0
 }

@@ -42,15 +42,21 @@ type Mode string
 const (
 	ModeNone Mode = "none" // act without asking
 	ModeOne  Mode = "one"  // one analyst
+	ModeTwo  Mode = "two"  // two different analysts
 )
 
 // Approval is how a decision is asked for. Expiry denies.
 type Approval struct {
 	Mode Mode `yaml:"mode" json:"mode"`
+	// Groups are those whose members may decide; none means all groups. With
+	// trust open they are asked, and anybody may decide.
+	Groups []string `yaml:"groups,omitempty" json:"groups,omitempty"`
 	// RemindEvery is the time between reminders while nobody has answered.
 	RemindEvery Duration `yaml:"remind_every" json:"remind_every,omitzero"`
 	// EscalateAfter is when the request is escalated, once.
 	EscalateAfter Duration `yaml:"escalate_after" json:"escalate_after,omitzero"`
+	// EscalateTo are groups who are asked besides from then on, and may decide.
+	EscalateTo []string `yaml:"escalate_to,omitempty" json:"escalate_to,omitempty"`
 	// ExpireAfter is when an unanswered request is denied.
 	ExpireAfter Duration `yaml:"expire_after" json:"expire_after,omitzero"`
 }

@@ -114,8 +114,8 @@ func TestAMistakeInARouteIsNamedWithWhatIsAccepted(t *testing.T) {
 		"capture too long":   {func(r *incident.Route) { r.Capture.Duration = minutes(6) }, "capture.duration", []string{"6m0s", "1s to 5m0s"}},
 		"capture too short":  {func(r *incident.Route) { r.Capture.Duration = incident.Duration(time.Millisecond) }, "capture.duration", []string{"1ms"}},
 		"capture fraction":   {func(r *incident.Route) { r.Capture.Duration = incident.Duration(1500 * time.Millisecond) }, "capture.duration", []string{"whole seconds"}},
-		"mode two":           {func(r *incident.Route) { r.Approval.Mode = "two" }, "approval.mode", []string{`"two"`, "none or one"}},
-		"save mode two":      {func(r *incident.Route) { r.SaveApproval.Mode = "two" }, "save_approval.mode", []string{`"two"`}},
+		"mode three":         {func(r *incident.Route) { r.Approval.Mode = "three" }, "approval.mode", []string{`"three"`, "none, one or two"}},
+		"save mode three":    {func(r *incident.Route) { r.SaveApproval.Mode = "three" }, "save_approval.mode", []string{`"three"`}},
 		"late reminder": {func(r *incident.Route) {
 			r.Approval.RemindEvery, r.Approval.ExpireAfter = minutes(10), minutes(10)
 		}, "approval.remind_every", []string{"10m0s", "expire_after"}},
@@ -178,38 +178,38 @@ func TestAPartialApprovalGetsTheRest(t *testing.T) {
 		"the rest is the default": {
 			incident.Approval{EscalateAfter: minutes(30)},
 			incident.Approval{},
-			incident.Approval{one, minutes(15), minutes(30), minutes(1440)},
-			incident.Approval{one, minutes(15), minutes(30), minutes(1440)},
+			approval(one, minutes(15), minutes(30), minutes(1440)),
+			approval(one, minutes(15), minutes(30), minutes(1440)),
 		},
 		"the save approval's rest is the approval": {
 			incident.Approval{RemindEvery: minutes(5), ExpireAfter: minutes(60)},
 			incident.Approval{Mode: none},
-			incident.Approval{one, minutes(5), 0, minutes(60)},
-			incident.Approval{none, minutes(5), 0, minutes(60)},
+			approval(one, minutes(5), 0, minutes(60)),
+			approval(none, minutes(5), 0, minutes(60)),
 		},
 		"a reminder after the expiry is left out": {
 			incident.Approval{ExpireAfter: minutes(10)},
 			incident.Approval{},
-			incident.Approval{one, 0, 0, minutes(10)},
-			incident.Approval{one, 0, 0, minutes(10)},
+			approval(one, 0, 0, minutes(10)),
+			approval(one, 0, 0, minutes(10)),
 		},
 		"an escalation after the expiry is left out": {
 			incident.Approval{EscalateAfter: minutes(30)},
 			incident.Approval{ExpireAfter: minutes(20)},
-			incident.Approval{one, minutes(15), minutes(30), minutes(1440)},
-			incident.Approval{one, minutes(15), 0, minutes(20)},
+			approval(one, minutes(15), minutes(30), minutes(1440)),
+			approval(one, minutes(15), 0, minutes(20)),
 		},
 		"no approval keeps its durations for the questions that remain": {
 			incident.Approval{Mode: none},
 			incident.Approval{},
-			incident.Approval{none, minutes(15), 0, minutes(1440)},
-			incident.Approval{none, minutes(15), 0, minutes(1440)},
+			approval(none, minutes(15), 0, minutes(1440)),
+			approval(none, minutes(15), 0, minutes(1440)),
 		},
 		"who writes durations wants to be asked": {
 			incident.Approval{Mode: none},
 			incident.Approval{ExpireAfter: minutes(60)},
-			incident.Approval{none, minutes(15), 0, minutes(1440)},
-			incident.Approval{one, minutes(15), 0, minutes(60)},
+			approval(none, minutes(15), 0, minutes(1440)),
+			approval(one, minutes(15), 0, minutes(60)),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,3 +227,7 @@ func TestAPartialApprovalGetsTheRest(t *testing.T) {
 }
 
 func minutes(n int) incident.Duration { return incident.Duration(time.Duration(n) * time.Minute) }
+
+func approval(mode incident.Mode, remind, escalate, expire incident.Duration) incident.Approval {
+	return incident.Approval{Mode: mode, RemindEvery: remind, EscalateAfter: escalate, ExpireAfter: expire}
+}

@@ -77,8 +77,10 @@ func (r *Route) check(index int) []error {
 // that the route itself states: a default reminder that comes later than a
 // short expiry is no mistake of anybody's.
 func (a Approval) check(field string, defaults Approval, wrong func(field, format string, args ...any)) {
-	if a.Mode != "" && a.Mode != ModeNone && a.Mode != ModeOne {
-		wrong(field+".mode", "%q: want %s or %s", a.Mode, ModeNone, ModeOne)
+	switch a.Mode {
+	case "", ModeNone, ModeOne, ModeTwo:
+	default:
+		wrong(field+".mode", "%q: want %s, %s or %s", a.Mode, ModeNone, ModeOne, ModeTwo)
 		return
 	}
 	for _, d := range []struct {
