@@ -35,3 +35,9 @@ type GuardPage struct {
 	Frozen     *Frozen `json:"frozen"`
 	WarRoom    []Entry `json:"war_room"`
 }
+
+// GuardInput starts the guard, which the first signal to it does. It is empty;
+// Carried is what the run before this one knew.
+type GuardInput struct {
+	Carried *GuardPage `json:"carried,omitempty"`
+}
