@@ -18,6 +18,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"firebreak/dev/internal/temporalserver"
 	"firebreak/internal/temporalclient"
@@ -59,6 +61,57 @@ func TestABatchOfSignalsCarriesTheServerInsteadOfWhoeverAskedForIt(t *testing.T)
 	signaled := awaitEvent(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 	require.Equal(t, "internal", signaled.GetPrincipal().GetName())
 	require.Equal(t, "temporal", signaled.GetPrincipal().GetType())
+}
+
+func TestASignalFromAWorkflowCarriesNobody(t *testing.T) {
+	t.Parallel()
+	s := startWithAuth(t, auth(t, "ann"))
+	startWorkflowAs(t, s, "ann", "incident")
+	work(t, s, func(ctx workflow.Context) error {
+		return workflow.SignalExternalWorkflow(ctx, "incident", "", "approve", nil).Get(ctx, nil)
+	})
+
+	ann := s.dial(t, "ann", client.Options{})
+	sender, err := ann.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "somebody"}, "workflow")
+	require.NoError(t, err)
+	require.NoError(t, sender.Get(t.Context(), nil))
+	signaled := events(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+	require.Len(t, signaled, 1)
+	require.Nil(t, signaled[0].GetPrincipal())
+}
+
+// Whoever reads decisions from a history must know this one: what a reset takes
+// over from the run before is not what its principal sent.
+func TestAResetPutsWhoResetInPlaceOfWhoSignaled(t *testing.T) {
+	t.Parallel()
+	s := startWithAuth(t, auth(t, "ann", "mallory"))
+	work(t, s, func(ctx workflow.Context) error {
+		workflow.GetSignalChannel(ctx, "end").Receive(ctx, nil)
+		return nil
+	})
+	ann := s.dial(t, "ann", client.Options{})
+	run, err := ann.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "incident", TaskQueue: "somebody"}, "workflow")
+	require.NoError(t, err)
+	task := awaitEvent(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+	require.NoError(t, s.dial(t, "mallory", client.Options{}).SignalWorkflow(t.Context(), "incident", "", "approve", nil))
+	before := events(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+	require.Equal(t, "mallory", before[0].GetPrincipal().GetName())
+
+	_, err = ann.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace:         temporalserver.DefaultNamespace,
+		WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: "incident", RunId: run.GetRunID()},
+		Reason:            "once more", RequestId: uuid.NewString(), WorkflowTaskFinishEventId: task.GetEventId(),
+	})
+	require.NoError(t, err)
+	after := events(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+	require.Len(t, after, 1)
+	require.Equal(t, "ann", after[0].GetPrincipal().GetName())
+	// This is how to tell, and to find the signal as it was sent.
+	failed := events(t, ann, "incident", enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED)[0].GetWorkflowTaskFailedEventAttributes()
+	require.Equal(t, enumspb.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, failed.GetCause())
+	require.Equal(t, run.GetRunID(), failed.GetBaseRunId())
+	require.Equal(t, before[0].GetWorkflowExecutionSignaledEventAttributes().GetRequestId(),
+		after[0].GetWorkflowExecutionSignaledEventAttributes().GetRequestId())
 }
 
 func TestWithoutATokenACallerReadsAndChangesNothing(t *testing.T) {
@@ -270,6 +323,15 @@ func startWorkflowAs(t *testing.T, s *authServer, principal, id string) {
 	_, err := s.dial(t, principal, client.Options{}).ExecuteWorkflow(t.Context(),
 		client.StartWorkflowOptions{ID: id, TaskQueue: "nobody"}, "Capture")
 	require.NoError(t, err)
+}
+
+// work runs a worker, with its own token, that knows one workflow.
+func work(t *testing.T, s *authServer, f func(workflow.Context) error) {
+	t.Helper()
+	w := worker.New(s.dial(t, temporalserver.WorkerPrincipal, client.Options{}), "somebody", worker.Options{})
+	w.RegisterWorkflowWithOptions(f, workflow.RegisterOptions{Name: "workflow"})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
 }
 
 // events are the events of a type in a workflow's history so far.
