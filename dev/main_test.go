@@ -75,7 +75,7 @@ func TestWorkflowsSurviveAKilledServer(t *testing.T) {
 
 func TestTheServerSaysHowToUseAToken(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "tokens")
+	dir := filepath.Join(t.TempDir(), "with a space")
 	server := startProcess(t, "server", "--port", "0", "--headless", "--auth", dir, "--principal", "ann", "--principal", "eve=read")
 	require.Equal(t, filepath.Join(dir, "NAME.jwt"), server.value(t, "Tokens"))
 	require.FileExists(t, filepath.Join(dir, "eve.jwt"))

@@ -69,7 +69,7 @@ func printServer(w io.Writer, server *temporalserver.Server, options temporalser
 	row("Namespaces", strings.Join(server.Namespaces(), ", "))
 	if options.Auth != nil {
 		row("Tokens", options.Auth.TokenFile("NAME"))
-		row("Use one", fmt.Sprintf(`export TEMPORAL_GRPC_META_AUTHORIZATION="Bearer $(cat %s)"`, options.Auth.TokenFile(exampleName(options.Auth))))
+		row("Use one", fmt.Sprintf(`export TEMPORAL_GRPC_META_AUTHORIZATION="Bearer $(cat '%s')"`, options.Auth.TokenFile(exampleName(options.Auth))))
 	}
 	row("Stop", "Ctrl-C")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -83,7 +84,8 @@ func portError(flag string, port int) error {
 	return nil
 }
 
-// parseAuth is nil when nothing asks for authentication.
+// parseAuth is nil when nothing asks for authentication. The folder becomes
+// absolute: what is printed of it is typed elsewhere.
 func parseAuth(dir string, principals []string) (*temporalserver.Auth, error) {
 	if dir == "" && len(principals) == 0 {
 		return nil, nil
@@ -92,6 +94,11 @@ func parseAuth(dir string, principals []string) (*temporalserver.Auth, error) {
 	var errs []error
 	if dir == "" {
 		errs = append(errs, fmt.Errorf("--principal %q: want --auth with the folder for the token", principals[0]))
+	}
+	if absolute, err := filepath.Abs(dir); err != nil {
+		errs = append(errs, fmt.Errorf("--auth %q: %w", dir, err))
+	} else {
+		auth.Dir = absolute
 	}
 	for _, text := range principals {
 		principal, err := temporalserver.ParsePrincipal(text)
