@@ -35,6 +35,20 @@ func TestADecisionCarriesWhoSentItWhateverTheAnalystClaims(t *testing.T) {
 	require.Equal(t, []string{"jwt mallory"}, i.senders(signals.Note))
 }
 
+func TestADecisionOfTheTemporalCommandCarriesWhoSentIt(t *testing.T) {
+	t.Parallel()
+	cli := temporalCommand(t)
+	f := install(t, ownTemporal(t, "ann"), routes, sysdigtest.Options{})
+	f.worker()
+	i := f.openMiner()
+	i.awaitRequest("KILL_CONTAINER")
+	sent := f.runAs("ann", cli, "workflow", "signal", "-w", i.WorkflowID, "--name", signals.Approve,
+		"--input", `{"analyst":"ceo","reason":"confirmed miner"}`)
+	require.Zero(t, sent.code, sent.stderr)
+	i.contained()
+	require.Equal(t, []string{"jwt ann"}, i.senders(signals.Approve))
+}
+
 // senders are the type and name of the principal of each signal of a name, as
 // the Temporal server authenticated them.
 func (i *incident) senders(signal string) []string {

@@ -41,7 +41,7 @@ const (
 )
 
 // TokenFile is where the token of a principal lies.
-func (a Auth) TokenFile(principal string) string {
+func (a *Auth) TokenFile(principal string) string {
 	return filepath.Join(a.Dir, principal+".jwt")
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -48,11 +49,16 @@ func TestABatchOfSignalsCarriesTheServerInsteadOfWhoeverAskedForIt(t *testing.T)
 	startWorkflowAs(t, s, temporalserver.StarterPrincipal, "incident")
 
 	ann := s.dial(t, "ann", client.Options{})
+	const query = `WorkflowId = "incident"`
+	require.Eventually(t, func() bool {
+		count, err := ann.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		return err == nil && count.GetCount() == 1
+	}, 10*time.Second, 10*time.Millisecond)
 	_, err := ann.WorkflowService().StartBatchOperation(t.Context(), &workflowservice.StartBatchOperationRequest{
-		Namespace:  temporalserver.DefaultNamespace,
-		JobId:      uuid.NewString(),
-		Reason:     "all of them",
-		Executions: []*commonpb.WorkflowExecution{{WorkflowId: "incident"}},
+		Namespace:       temporalserver.DefaultNamespace,
+		JobId:           uuid.NewString(),
+		Reason:          "all of them",
+		VisibilityQuery: query,
 		Operation: &workflowservice.StartBatchOperationRequest_SignalOperation{
 			SignalOperation: &batchpb.BatchOperationSignal{Signal: "approve", Identity: "ann"},
 		},

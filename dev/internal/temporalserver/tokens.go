@@ -62,7 +62,7 @@ func openAuthority(o Options) (*authority, error) {
 		return nil, fmt.Errorf("write public key: %w", err)
 	}
 	a := &authority{keys: (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, keysFile))}).String()}
-	if a.admin, err = writeTokens(*o.Auth, key, o.Namespaces); err != nil {
+	if a.admin, err = writeTokens(o.Auth, key, o.Namespaces); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -115,7 +115,7 @@ type claims struct {
 }
 
 // writeTokens writes a token for each principal and returns the administrator's.
-func writeTokens(a Auth, key jose.JSONWebKey, namespaces []string) (admin string, err error) {
+func writeTokens(a *Auth, key jose.JSONWebKey, namespaces []string) (admin string, err error) {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, new(jose.SignerOptions).WithType("JWT"))
 	if err != nil {
 		return "", fmt.Errorf("sign tokens: %w", err)
