@@ -128,6 +128,21 @@ func (b *bench) run(playbook any, in signals.Input, events ...incident.Incident)
 	return page
 }
 
+// receipt is what became of a signal.
+func (b *bench) receipt(id string) signals.Receipt {
+	b.t.Helper()
+	answer, err := b.QueryWorkflow(signals.QueryReceipt, id)
+	require.NoError(b.t, err)
+	var receipt signals.Receipt
+	require.NoError(b.t, answer.Get(&receipt))
+	return receipt
+}
+
+// refusal is an activity's error that is not retried.
+func refusal(kind, text string, details ...any) error {
+	return temporal.NewNonRetryableApplicationError(text, kind, nil, details...)
+}
+
 // miner is an event with every field CryptoMiner needs.
 func miner() incident.Incident {
 	inc := incident.Incident{
