@@ -2,10 +2,13 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -21,6 +24,9 @@ type VetInput struct {
 	// in the history of the workflow's run, from 1.
 	Signal  string `json:"signal"`
 	Ordinal int    `json:"ordinal"`
+	// Digest is that of its data as the workflow has received it, see [Digest]: a
+	// signal that another one would be taken for is nobody's.
+	Digest string `json:"digest,omitzero"`
 	// Sender asks who sent it, and when.
 	Sender bool `json:"sender,omitzero"`
 	// Freeze asks whether containment is frozen.
@@ -77,6 +83,15 @@ func (a *Activities) Vet(ctx context.Context, in VetInput) (Vetting, error) {
 	return found, nil
 }
 
+// Digest is a short digest of a signal's data.
+func Digest(payloads ...*common.Payload) string {
+	sum := sha256.New()
+	for _, p := range payloads {
+		sum.Write(p.GetData())
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
 // sender looks the signal up in the history of the workflow's run. Servers
 // before 1.32, and those without an authorizer or without
 // frontend.enablePrincipalPropagation, name no principal. A signal that a reset
@@ -104,6 +119,10 @@ func (a *Activities) sender(ctx context.Context, in VetInput, found *Vetting) er
 		}
 		if count++; count < in.Ordinal {
 			continue
+		}
+		if payloads := event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads(); Digest(payloads...) != in.Digest {
+			return temporal.NewNonRetryableApplicationError(
+				fmt.Sprintf("signal %s number %d in the history is another one than was received", in.Signal, in.Ordinal), ErrNotPermitted, nil)
 		}
 		found.SentAt = event.GetEventTime().AsTime()
 		if principal := event.GetPrincipal(); !reset && principal.GetType() != serverPrincipal {

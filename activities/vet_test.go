@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -45,12 +47,17 @@ func (i *iterator) Next() (*history.HistoryEvent, error) {
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
+// data is that of every signal.
+var data = &common.Payload{Data: []byte(`{"analyst":"ann"}`)}
+
 // signaled is a signal's event, a minute after the one before.
 func (h *histories) signaled(name, kind, principal string) {
 	event := &history.HistoryEvent{
 		EventType: enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, EventTime: timestamppb.New(noon.Add(time.Duration(len(h.events)) * time.Minute)),
 		Attributes: &history.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
-			WorkflowExecutionSignaledEventAttributes: &history.WorkflowExecutionSignaledEventAttributes{SignalName: name, Identity: "the ceo"},
+			WorkflowExecutionSignaledEventAttributes: &history.WorkflowExecutionSignaledEventAttributes{
+				SignalName: name, Identity: "the ceo", Input: &common.Payloads{Payloads: []*common.Payload{data}},
+			},
 		},
 	}
 	if principal != "" {
@@ -68,16 +75,34 @@ func (f frozenBy) Frozen(context.Context) (*signals.Frozen, error) {
 
 func vet(t *testing.T, h histories, yaml string, in activities.VetInput) activities.Vetting {
 	t.Helper()
+	in.Digest = cmp.Or(in.Digest, activities.Digest(data))
+	value, err := tryVet(t, h, yaml, in)
+	require.NoError(t, err)
+	var found activities.Vetting
+	require.NoError(t, value.Get(&found))
+	return found
+}
+
+func tryVet(t *testing.T, h histories, yaml string, in activities.VetInput) (converter.EncodedValue, error) {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	acts := &activities.Activities{Temporal: h, Guard: frozenBy("bob"), Approvals: rules(t, yaml)}
 	env.RegisterActivity(acts)
-	value, err := env.ExecuteActivity(a.Vet, in)
-	require.NoError(t, err)
-	var found activities.Vetting
-	require.NoError(t, value.Get(&found))
-	return found
+	return env.ExecuteActivity(a.Vet, in)
+}
+
+func TestASignalThatIsNotTheOneReceivedIsNobodys(t *testing.T) {
+	t.Parallel()
+	var h histories
+	h.signaled(signals.Approve, "jwt", "ann")
+	in := activities.VetInput{Signal: signals.Approve, Ordinal: 1, Digest: activities.Digest(&common.Payload{Data: []byte(`{"analyst":"mallory"}`)}), Sender: true}
+	_, err := tryVet(t, h, "", in)
+	require.ErrorContains(t, err, "signal approve number 1 in the history is another one than was received")
+	in.Ordinal = 2
+	_, err = tryVet(t, h, "", in)
+	require.ErrorContains(t, err, "signal approve number 2 is not in the history")
 }
 
 func TestTheSenderOfASignalIsWhomTheServerAuthenticated(t *testing.T) {

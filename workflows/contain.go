@@ -78,14 +78,18 @@ func (r *response) during(ctx workflow.Context, state signals.State, act func(wo
 	r.page.State = state
 	r.refresh(ctx)
 	waiting, stop := workflow.WithCancel(ctx)
+	over := false
 	workflow.Go(waiting, func(ctx workflow.Context) {
 		timer := workflow.NewTimerWithOptions(ctx, lazyState, workflow.TimerOptions{Summary: "shown in lists as " + string(state)})
-		if timer.Get(ctx, nil) == nil {
+		// Both may come with one task: what is over is not shown any more.
+		if timer.Get(ctx, nil) == nil && !over {
 			r.setState(ctx, state)
 		}
 	})
-	defer stop()
-	return act(ctx)
+	err := act(ctx)
+	over = true
+	stop()
+	return err
 }
 
 // unanswered makes an end without an answer an ambiguous one: after a deadline

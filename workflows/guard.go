@@ -106,7 +106,9 @@ func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) 
 	order, err := signals.DecodeInstruction(raw)
 	actor := order.Analyst
 	if err == nil {
-		actor, err = g.sender(ctx, name, order)
+		actor, err = g.sender(ctx, activities.VetInput{
+			Signal: name, Ordinal: g.heard[name], Digest: activities.Digest(raw.Payload()), Member: order.Analyst,
+		})
 	}
 	if err == nil {
 		err = g.turn(ctx, name, actor, order.Reason)
@@ -127,8 +129,8 @@ func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) 
 
 // sender is to whom a signal is attributed. The worker knows who may freeze:
 // whoever may approve anything.
-func (g *guard) sender(ctx workflow.Context, name string, order signals.Instruction) (string, error) {
-	found, err := vet(ctx, activities.VetInput{Signal: name, Ordinal: g.heard[name], Member: order.Analyst})
+func (g *guard) sender(ctx workflow.Context, in activities.VetInput) (string, error) {
+	found, err := vet(ctx, in)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("its sender could not be looked up, send it again: %s", describe(err))

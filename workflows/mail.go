@@ -18,6 +18,7 @@ type message struct {
 	name string
 	// ordinal is the how-manieth signal of its name it is in this run's history.
 	ordinal int
+	digest  string
 	payload any
 	// claimed is the analyst it names, and analyst the one it is attributed to.
 	claimed, analyst string
@@ -54,7 +55,7 @@ func decode(name string, raw converter.RawValue) (*message, error) {
 func (r *response) hear(ctx workflow.Context, name string, raw converter.RawValue) {
 	r.heard[name]++
 	m, err := decode(name, raw)
-	m.ordinal, m.analyst = r.heard[name], m.claimed
+	m.ordinal, m.digest, m.analyst = r.heard[name], activities.Digest(raw.Payload()), m.claimed
 	if err != nil {
 		m.analyst = actorFirebreak
 		r.refuse(ctx, m, err)
@@ -134,7 +135,7 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 	decision, decides := m.payload.(signals.Decision)
 	late := decides && r.open && !workflow.Now(ctx).Before(r.approval.request.ExpiresAt)
 	in := activities.VetInput{
-		Signal: m.name, Ordinal: m.ordinal, Sender: r.verifies() || late,
+		Signal: m.name, Ordinal: m.ordinal, Digest: m.digest, Sender: r.verifies() || late,
 		Freeze: decides && m.name == signals.Approve && r.approval != nil && r.contains(),
 	}
 	found, err := vet(ctx, in)

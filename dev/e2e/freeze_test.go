@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,16 +33,6 @@ func (f *installation) guard() signals.State {
 	return signals.State(state)
 }
 
-// says reports whether a kind of entry in the war room holds a text.
-func (i *incident) says(kind signals.Kind, text string) bool {
-	for _, entry := range i.show().WarRoom {
-		if entry.Kind == kind && strings.Contains(entry.Text, text) {
-			return true
-		}
-	}
-	return false
-}
-
 func TestAFreezeStopsEveryWorkerAndSurvivesTheirDeath(t *testing.T) {
 	t.Parallel()
 	f := install(t, ownTemporal(t), unasked, sysdigtest.Options{})
@@ -52,13 +41,13 @@ func TestAFreezeStopsEveryWorkerAndSurvivesTheirDeath(t *testing.T) {
 
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
-	require.True(t, i.says(signals.KindAction, "KILL_CONTAINER was not carried out: containment is frozen by ann since "))
+	require.True(t, told(i.show(), signals.KindAction, "KILL_CONTAINER was not carried out: containment is frozen by ann since "))
 	first.kill()
 	second.kill()
 	f.worker()
 	i.approve()
 	i.await("the approval is refused", func() bool {
-		return i.says(signals.KindRefused, "approve did not count: containment is frozen by ann since ")
+		return told(i.show(), signals.KindRefused, "approve did not count: containment is frozen by ann since ")
 	})
 	require.Zero(t, f.killed())
 
