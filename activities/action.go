@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"firebreak/internal/approvals"
 	"firebreak/internal/sysdig"
 )
 
@@ -20,6 +21,8 @@ type ActionInput struct {
 	Parameters map[string]any `json:"parameters"`
 	// Resumed says that an earlier run may have submitted it already.
 	Resumed bool `json:"resumed,omitzero"`
+	// Claim is what the incident says of who approved it.
+	Claim approvals.Claim `json:"claim"`
 }
 
 // Execution is a response action that Sysdig completed. Its outputs stay with
@@ -49,6 +52,9 @@ type actionProgress struct {
 // before, and adopts the execution it finds; if none is found although a
 // submission may be on its way, it keeps looking for the time Settle before it
 // submits. A lookup that fails is retried; submitting without it never happens.
+//
+// Nothing is submitted that the worker's own configuration does not permit, or
+// while containment is frozen.
 func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Execution, error) {
 	info := activity.GetInfo(ctx)
 	var progress actionProgress
@@ -75,6 +81,13 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 		}
 	}
 	if progress.ExecutionID == "" {
+		// Not before: what an earlier attempt has submitted is followed in any case.
+		if err := a.permit(ctx, in.Claim, true); err != nil {
+			stop()
+			stop = func() {}
+			activity.RecordHeartbeat(ctx, actionProgress{CleanAttempt: info.Attempt})
+			return Execution{}, err
+		}
 		execution, err := a.Sysdig.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
 		stop()
 		if err != nil {

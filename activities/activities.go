@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 
+	"firebreak/internal/approvals"
 	"firebreak/internal/evidence"
 	"firebreak/internal/sysdig"
+	"firebreak/signals"
 )
 
 // Activities are the side effects, with what they need. The method values of a
@@ -22,6 +25,14 @@ type Activities struct {
 	Sysdig   *sysdig.Client
 	Evidence *evidence.Store
 	Log      *slog.Logger
+	// Temporal is where histories are read, and Guard tells whether containment is
+	// frozen.
+	Temporal client.Client
+	Guard    interface {
+		Frozen(context.Context) (*signals.Frozen, error)
+	}
+	// Approvals is the worker's own word on who must approve what.
+	Approvals *approvals.Rules
 	// Poll is the time between two looks at something that Sysdig is doing.
 	// Zero means DefaultPoll.
 	Poll time.Duration

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +22,8 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
+	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
@@ -63,11 +66,32 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	env := suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.RegisterActivity(&activities.Activities{
-		Sysdig: client, Evidence: store, Log: discard,
+		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
 		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
 	})
 	b.TestActivityEnvironment = env
 	return b
+}
+
+// thawed is a guard that lets everything happen.
+type thawed struct{}
+
+func (thawed) Frozen(context.Context) (*signals.Frozen, error) { return nil, nil }
+
+// rules are those of a configuration. The default ones have a route that
+// contains, and captures first, without asking.
+func rules(t *testing.T, yaml string) *approvals.Rules {
+	t.Helper()
+	if yaml == "" {
+		yaml = "routes: [{name: automatic, when: 'true', playbook: crypto-miner, approval: none, capture_first: true}]"
+	}
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(yaml), 0o600))
+	cfg, err := config.Load(file, func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	r, err := approvals.New(cfg)
+	require.NoError(t, err)
+	return r
 }
 
 // run runs an activity and decodes its result.
@@ -90,6 +114,7 @@ func kill() activities.ActionInput {
 	return activities.ActionInput{
 		Action: "KILL_CONTAINER", CallerID: "firebreak-0001",
 		Parameters: map[string]any{"host.id": nodeHost, "container.id": nodeContainer},
+		Claim:      approvals.Claim{Route: "automatic", Action: "KILL_CONTAINER"},
 	}
 }
 
@@ -254,7 +279,8 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 
 func captureOfNode() activities.CaptureInput {
 	return activities.CaptureInput{
-		Name: "firebreak-0001", HostName: "gke-cluster-gcp-demo-san-default-pool-66250c41-vd1o", MAC: "42:01:0a:80:00:05",
+		Claim: approvals.Claim{Route: "automatic", Action: "CAPTURE"},
+		Name:  "firebreak-0001", HostName: "gke-cluster-gcp-demo-san-default-pool-66250c41-vd1o", MAC: "42:01:0a:80:00:05",
 		AgentID: "58014837", CustomerID: "55001", ContainerID: nodeContainer, Duration: incident.Duration(15 * time.Second),
 		Since: time.Now(),
 	}

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"firebreak/internal/approvals"
 	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
 )
@@ -29,6 +30,8 @@ type CaptureInput struct {
 	Since time.Time `json:"since"`
 	// Resumed says that an earlier run may have created it already.
 	Resumed bool `json:"resumed,omitzero"`
+	// Claim is what the incident says of who approved it.
+	Claim approvals.Claim `json:"claim"`
 }
 
 // Capture is a system capture that exists in Sysdig. Name is the one that was
@@ -75,6 +78,9 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 		if found != nil {
 			return Capture{ID: found.ID, Name: in.Name}, nil
 		}
+	}
+	if err := a.permit(ctx, in.Claim, false); err != nil {
+		return Capture{}, err
 	}
 	created, err := a.Sysdig.CreateCapture(ctx, sysdig.CaptureRequest{
 		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,

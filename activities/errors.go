@@ -23,6 +23,11 @@ const (
 	ErrFailed = "sysdig-failed"
 	// ErrAmbiguous: nobody can say whether it took effect.
 	ErrAmbiguous = "ambiguous"
+	// ErrNotPermitted: it was not approved as the worker's configuration demands,
+	// which the details hold, an incident.Approval.
+	ErrNotPermitted = "not-permitted"
+	// ErrFrozen: containment is frozen.
+	ErrFrozen = "frozen"
 	// ErrEvidence: what was received is not what was asked for.
 	ErrEvidence = "evidence-refused"
 )

@@ -34,6 +34,7 @@ type dispatcher struct {
 	journal   *journal.Journal // nil when there is none
 	taskQueue string
 	approvers signals.Approvers
+	notify    bool
 	metrics   *metrics
 	log       *slog.Logger
 
@@ -75,7 +76,7 @@ type outcome struct {
 // newDispatcher returns the dispatcher of a webhook.
 func newDispatcher(c Config, m *metrics) *dispatcher {
 	return &dispatcher{
-		temporal: c.Temporal, journal: c.Journal, taskQueue: c.TaskQueue, approvers: c.Approvers, metrics: m, log: c.Log,
+		temporal: c.Temporal, journal: c.Journal, taskQueue: c.TaskQueue, approvers: c.Approvers, notify: c.Notify, metrics: m, log: c.Log,
 		lanes: map[string]*lane{}, told: map[string]int{},
 	}
 }

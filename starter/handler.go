@@ -29,10 +29,12 @@ const maxInFlight = 512
 
 // Config is what a Handler needs; all of it but the journal is required.
 type Config struct {
-	Sources    []Source
-	Router     *incident.Router
-	TaskQueue  string
-	Approvers  signals.Approvers
+	Sources   []Source
+	Router    *incident.Router
+	TaskQueue string
+	Approvers signals.Approvers
+	// Notify says that the worker notifies somebody.
+	Notify     bool
 	Temporal   Temporal
 	Quarantine Quarantine
 	// Journal takes events while Temporal does not; nil means that their senders

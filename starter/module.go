@@ -69,7 +69,7 @@ func newWebhook(lc fx.Lifecycle, cfg *config.Config, c client.Client, store *evi
 		return nil, err
 	}
 	h, err := NewHandler(Config{
-		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(),
+		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(), Notify: cfg.Notify.Any(),
 		Temporal: temporal{c}, Quarantine: store, Journal: j, Metrics: m.Registry, Log: log,
 	})
 	if err != nil {

@@ -72,7 +72,9 @@ func (d *dispatcher) signal(ctx context.Context, m *message, events []incident.I
 		batch.Events[i] = signals.Slim(events[i])
 		batch.Duplicates += m.again[events[i].ID]
 	}
-	input := signals.Input{Route: *m.route, Approvers: d.approvers, First: &events[0]}
+	input := signals.Input{
+		Route: *m.route, Approvers: d.approvers, Revision: signals.Revision, Notify: d.notify, First: &events[0],
+	}
 	runID, started, err = d.temporal.SignalWithStart(ctx, d.options(m, &events[0], reuse), workflowType, input, batch)
 	if err == nil {
 		d.metrics.signals.Inc()

@@ -7,8 +7,10 @@ import (
 	"go.uber.org/fx"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
+	"firebreak/internal/guard"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
@@ -19,7 +21,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newGuard, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -37,8 +39,12 @@ func newSysdig(cfg *config.Config) (*sysdig.Client, error) {
 	return sysdig.NewClient(sysdig.Config{AppURL: app, APIURL: api, Token: token})
 }
 
-func newActivities(client *sysdig.Client, store *evidence.Store, log *slog.Logger) *activities.Activities {
-	return &activities.Activities{Sysdig: client, Evidence: store, Log: log}
+func newGuard(c client.Client, options client.Options, cfg *config.Config, log *slog.Logger) *guard.Watch {
+	return guard.NewWatch(c, options.Namespace, cfg.Temporal.TaskQueue, log)
+}
+
+func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules, of *sysdig.Client, store *evidence.Store, log *slog.Logger) *activities.Activities {
+	return &activities.Activities{Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules}
 }
 
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
@@ -48,9 +54,9 @@ func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 }
 
 func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
-	c client.Client, acts *activities.Activities, ready *telemetry.Readiness, log *slog.Logger,
+	c client.Client, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
 ) *Worker {
-	w := New(c, cfg.Temporal.TaskQueue, acts, telemetry.Fatal(shutdown, log))
+	w := New(c, cfg.Temporal.TaskQueue, acts, watch, telemetry.Fatal(shutdown, log))
 	lc.Append(fx.StartStopHook(w.Start, func() {
 		ready.Drain()
 		w.Stop()

@@ -1,15 +1,27 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
+	"firebreak/activities"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 )
+
+// question is a decision to ask for.
+type question struct {
+	action     string
+	target     string
+	parameters map[string]any
+	// text says what would be done, in plain words.
+	text string
+	// waiting is the incident's state meanwhile.
+	waiting signals.State
+}
 
 // ask waits until the request is decided. Reminders, escalation and expiry are
 // durable timers; an unanswered request expires, which denies it. The approved
@@ -24,7 +36,7 @@ func (r *response) ask(ctx workflow.Context, q question, policy incident.Approva
 		}
 	case here:
 	}
-	return r.wait(ctx, policy)
+	return r.wait(ctx)
 }
 
 // put puts the question. It is decided at once where the route needs no
@@ -36,7 +48,7 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 		r.log(ctx, actorFirebreak, signals.KindCheck, "%s cannot be asked for: %s", q.action, err)
 		return rejected
 	}
-	r.approval = newApproval(request, policy.Mode, r.in.Approvers)
+	r.approval = newApproval(request, r.policy(ctx, q.action, policy), r.in.Approvers, r.requester)
 	if r.approval.verdict == approved {
 		r.log(ctx, actorFirebreak, signals.KindRequest, "%s: the route needs no approval", q.text)
 		return r.decide(ctx)
@@ -47,61 +59,83 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 	} else if r.returned {
 		text = "the detection returned after it was contained. " + text
 	}
-	r.publish(ctx, text, q.waiting, policy)
+	r.publish(ctx, text, q.waiting)
 	return undecided
+}
+
+// policy is how a decision is asked for: as the route says, unless the worker
+// has a policy for the action; but always by a human after a failure or a
+// return, so that nothing loops by itself.
+func (r *response) policy(ctx workflow.Context, action string, p incident.Approval) incident.Approval {
+	switch {
+	case r.demanded != nil:
+		// What the worker found missing when it was to act.
+		p = *r.demanded
+	case r.in.Approvers.Policies:
+		var a *activities.Activities
+		in := activities.ApprovalInput{Action: action, Incident: signals.Slim(r.page.Incident), Route: p}
+		const summary = "Find the policy for the action"
+		var chosen incident.Approval
+		err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
+		if err != nil {
+			err = workflow.ExecuteActivity(lookup(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
+		}
+		if err != nil {
+			// The worker checks once more before it acts.
+			r.log(ctx, actorFirebreak, signals.KindCheck, "no policy found for %s, asking as the route says: %s", action, describe(err))
+			chosen = p
+		}
+		p = chosen
+	}
+	if p.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
+		p.Mode = incident.ModeOne
+	}
+	return p
 }
 
 // decide settles the current request, and returns its verdict.
 func (r *response) decide(ctx workflow.Context) verdict {
-	r.decided[r.approval.request.ID] = r.approval.became()
-	r.last = r.approval.request.ID
+	v := r.settle()
 	r.page.Pending = nil
 	r.refresh(ctx)
-	return r.approval.verdict
-}
-
-// clock is how long a decision has been waited for.
-type clock struct {
-	Asked time.Time `json:"asked"`
-	// Reminders counts those that are due no more.
-	Reminders int  `json:"reminders,omitzero"`
-	Escalated bool `json:"escalated,omitzero"`
+	return v
 }
 
 // publish makes the request known, and starts its clock.
-func (r *response) publish(ctx workflow.Context, text string, state signals.State, policy incident.Approval) {
+func (r *response) publish(ctx workflow.Context, text string, state signals.State) {
 	a := r.approval
-	r.clock = clock{Asked: workflow.Now(ctx)}
-	a.request.ExpiresAt = r.clock.Asked.Add(time.Duration(policy.ExpireAfter)).UTC()
+	a.clock = clock{Asked: workflow.Now(ctx)}
+	a.request.ExpiresAt = a.clock.Asked.Add(time.Duration(a.policy.ExpireAfter)).UTC()
+	r.open = true
 	pending := a.request
 	r.page.Pending = &pending
-	r.log(ctx, actorFirebreak, signals.KindRequest, "%s (request %s, expires %s)", text, a.request.ID, a.request.ExpiresAt.Format(time.RFC3339))
+	r.page.State = state // as whoever is notified will see it
+	r.announce(ctx, activities.ChangeRequest, actorFirebreak, signals.KindRequest, "%s (request %s, %sexpires %s)",
+		text, a.request.ID, putTo(a), a.request.ExpiresAt.Format(time.RFC3339))
 	r.setState(ctx, state)
 }
 
-// next is when there is something to do about an unanswered request, and what.
-func (c clock) next(expiry time.Time, policy incident.Approval) (next time.Time, summary string) {
-	next, summary = expiry, "approval expires"
-	if every := time.Duration(policy.RemindEvery); every > 0 {
-		if at := c.Asked.Add(time.Duration(c.Reminders+1) * every); at.Before(next) {
-			next, summary = at, fmt.Sprintf("reminder %d", c.Reminders+1)
-		}
+// putTo says whom a request asks, if that is not just anybody.
+func putTo(a *approval) string {
+	text := ""
+	if a.request.Need > 1 {
+		text = fmt.Sprintf("needs %d different analysts, ", a.request.Need)
 	}
-	if after := time.Duration(policy.EscalateAfter); after > 0 && !c.Escalated {
-		if at := c.Asked.Add(after); !at.After(next) && at.Before(expiry) {
-			next, summary = at, summaryEscalation
-		}
+	if len(a.policy.Groups) > 0 {
+		text += "asked: " + strings.Join(a.policy.Groups, ", ") + ", "
 	}
-	return next, summary
+	return text
 }
 
-const summaryEscalation = "escalation"
-
 // wait waits for the decision on the published request.
-func (r *response) wait(ctx workflow.Context, policy incident.Approval) verdict {
-	a, expiry := r.approval, r.approval.request.ExpiresAt
+func (r *response) wait(ctx workflow.Context) verdict {
+	a := r.approval
 	for a.verdict == undecided {
-		next, summary := r.clock.next(expiry, policy)
+		next, what := a.next()
+		summary := string(what)
+		if what == dueReminder {
+			summary = fmt.Sprintf("%s %d", what, a.clock.Reminders+1)
+		}
 		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout:      next.Sub(workflow.Now(ctx)),
 			TimerOptions: workflow.TimerOptions{Summary: summary},
@@ -109,69 +143,71 @@ func (r *response) wait(ctx workflow.Context, policy incident.Approval) verdict 
 		if err != nil {
 			// Cancelled from outside: nobody approved.
 			a.verdict, a.by = rejected, "cancellation of the workflow"
-			r.log(ctx, actorFirebreak, signals.KindDecision, "%s denied: the workflow was cancelled", a.request.Action)
+			r.announce(ctx, activities.ChangeDecision, actorFirebreak, signals.KindDecision, "%s denied: the workflow was cancelled", a.request.Action)
 			break
 		}
-		// A decision that waited with the timer counts before the deadline does.
-		r.drain(ctx)
+		// A decision that waited with the timer counts before the deadline does, if
+		// it was sent before it.
+		r.catchUp(ctx)
 		if a.verdict != undecided {
 			break
 		}
-		waited := next.Sub(r.clock.Asked).Round(time.Second)
-		switch now := workflow.Now(ctx); {
-		case now.Before(next):
+		if now := workflow.Now(ctx); now.Before(next) {
 			// Woken by something else.
 			if r.full(ctx) && r.moveOn(ctx) {
 				return movedOn
 			}
 			continue
-		case summary == summaryEscalation:
-			r.clock.Escalated = true
-			r.log(ctx, actorFirebreak, signals.KindReminder, "escalated: nobody answered request %s for %s", a.request.ID, waited)
-		case next.Equal(expiry):
-			a.verdict = expired
-			r.log(ctx, actorFirebreak, signals.KindDecision, "%s denied: nobody answered request %s for %s", a.request.Action, a.request.ID, waited)
-		default:
-			// Those that were missed while no worker ran are not made up for.
-			r.clock.Reminders = int(now.Sub(r.clock.Asked) / time.Duration(policy.RemindEvery))
-			r.log(ctx, actorFirebreak, signals.KindReminder, "still waiting for a decision on request %s (%s), for %s", a.request.ID, a.request.Action, waited)
 		}
+		r.pass(ctx, what, next)
 		r.idle = false
 	}
 	return r.decide(ctx)
 }
 
-// answers checks that a decision is about the pending request.
-func (r *response) answers(d signals.Decision) error {
-	if r.page.Pending == nil || r.approval == nil {
-		switch {
-		case d.Request != "" && r.decided[d.Request] != "":
-			return fmt.Errorf("too late: %s", r.decided[d.Request])
-		case r.last != "":
-			return fmt.Errorf("too late: %s", r.decided[r.last])
-		default:
-			return errors.New("too early: nothing waits for a decision yet")
+// pass does what is due about an unanswered request.
+func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
+	a := r.approval
+	waited := at.Sub(a.clock.Asked).Round(time.Second)
+	a.pass(what, workflow.Now(ctx))
+	switch what {
+	case dueEscalation:
+		to := ""
+		if len(a.policy.EscalateTo) > 0 {
+			to = " to " + strings.Join(a.policy.EscalateTo, ", ")
 		}
-	}
-	switch pending := r.approval.request.ID; {
-	case d.Request == "" || d.Request == pending:
-		return nil
-	case r.decided[d.Request] != "":
-		return fmt.Errorf("too late: %s; pending is %s", r.decided[d.Request], pending)
-	default:
-		return fmt.Errorf("wrong request %q: pending is %s", signals.Clip(d.Request, maxQuoted), pending)
+		r.announce(ctx, activities.ChangeEscalation, actorFirebreak, signals.KindReminder, "escalated%s: nobody answered request %s for %s", to, a.request.ID, waited)
+	case dueExpiry:
+		r.announce(ctx, activities.ChangeDecision, actorFirebreak, signals.KindDecision, "%s denied: nobody answered request %s for %s", a.request.Action, a.request.ID, waited)
+	case dueReminder:
+		r.announce(ctx, activities.ChangeReminder, actorFirebreak, signals.KindReminder, "still waiting for a decision on request %s (%s), for %s", a.request.ID, a.request.Action, waited)
 	}
 }
 
-// question is a decision to ask for.
-type question struct {
-	action     string
-	target     string
-	parameters map[string]any
-	// text says what would be done, in plain words.
-	text string
-	// waiting is the incident's state meanwhile.
-	waiting signals.State
+// frozen words why nothing is contained.
+func frozen(f *signals.Frozen) error {
+	return fmt.Errorf("containment is frozen by %s since %s: %s", signals.Clip(f.By, maxQuoted), f.Since.UTC().Format(time.RFC3339), signals.Clip(f.Reason, maxQuoted))
+}
+
+// contains reports whether the pending request is about a containment, which a
+// freeze stops.
+func (r *response) contains() bool {
+	return r.approval.request.Action == actionKillContainer || r.approval.request.Action == actionKillProcess
+}
+
+// withhold takes what the worker demands before it acts from its refusal.
+func (r *response) withhold(err error) {
+	var demanded incident.Approval
+	if app := applicationError(err); app != nil && app.Type() == activities.ErrNotPermitted && app.HasDetails() && app.Details(&demanded) == nil {
+		r.demanded = &demanded
+	}
+}
+
+// isWithheld reports whether an action was not carried out because the worker
+// may not do it now: nothing was asked of Sysdig.
+func isWithheld(err error) bool {
+	kind := applicationErrorType(err)
+	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted
 }
 
 func pastTense(name string) string {

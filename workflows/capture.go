@@ -23,7 +23,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 
 	for {
 		// 2. Ask approval to capture.
-		if v := r.ask(ctx, captureRequest(r.page.Incident, route.Capture), r.policy(route.Approval)); v != approved {
+		if v := r.ask(ctx, captureRequest(r.page.Incident, route.Capture), route.Approval); v != approved {
 			return r.close(ctx, r.deniedOutcome(v))
 		}
 		// 3. Create the capture. 4. Poll until it is done.
@@ -37,7 +37,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 
 	for {
 		// 5. Ask approval to save it.
-		if v := r.ask(ctx, saveRequest(r.page.Incident, r.capture), r.policy(route.SaveApproval)); v != approved {
+		if v := r.ask(ctx, saveRequest(r.page.Incident, r.capture), route.SaveApproval); v != approved {
 			return r.notSaved(ctx, v)
 		}
 		// 6. Stream it into the evidence store, and verify it.

@@ -21,6 +21,10 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	t.Parallel()
 	own := map[string]bool{
 		"in": true, "needed": true, "reported": true, "resuming": true, "idle": true, "oversized": true, "next": true,
+		// Of this run's history, which a next run does not see.
+		"heard": true, "mail": true, "receipts": true,
+		// An incident moves on only when everybody was notified.
+		"news": true, "notifying": true,
 	}
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	request, err := signals.NewRequest(actionKillContainer, "web", map[string]any{"container.id": "6949e5f10829"}, 3)
@@ -29,27 +33,39 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	r := &response{
 		in:       signals.Input{Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann"}}},
 		page:     signals.Page{RunID: "run-1", Incident: incident.Incident{ID: "event-1"}, Evidence: []string{"a"}, WarRoom: []signals.Entry{}},
-		openedAt: noon, reset: true, action: actionKillContainer, clock: clock{Asked: noon, Reminders: 2, Escalated: true},
-		decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3,
+		openedAt: noon, reset: true, action: actionKillContainer, requester: "eve", demanded: &incident.Approval{Mode: incident.ModeTwo},
+		desk:     desk{open: true, decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3},
 		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
 		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
 	}
-	r.approval = &approval{request: request, approvers: r.in.Approvers, verdict: rejected, have: []string{"ann"}, by: "bob"}
+	r.approval = &approval{
+		request: request, approvers: r.in.Approvers, requester: "eve", clock: clock{Asked: noon, Reminders: 2, Escalated: true},
+		policy:  incident.Approval{Mode: incident.ModeTwo, Groups: []string{"soc"}, ExpireAfter: incident.Duration(time.Hour)},
+		verdict: rejected, have: []string{"ann"}, by: "bob",
+	}
+	r.page.Pending = &r.approval.request
 	r.seen.add("event-1")
 	in, err := r.pack()
 	require.NoError(t, err)
-	again := &response{in: in, decided: map[string]string{}}
+	again := &response{in: in, desk: desk{decided: map[string]string{}}}
 	require.NoError(t, again.resume())
 
-	before, after := reflect.ValueOf(r).Elem(), reflect.ValueOf(again).Elem()
-	for i := range before.NumField() {
-		name := before.Type().Field(i).Name
-		if own[name] {
-			continue
+	for _, of := range []struct{ before, after any }{
+		{r, again},
+		{&r.desk, &again.desk},
+		{r.approval, again.approval},
+		{&r.approval.clock, &again.approval.clock},
+	} {
+		before, after := reflect.ValueOf(of.before).Elem(), reflect.ValueOf(of.after).Elem()
+		for i := range before.NumField() {
+			name := before.Type().Field(i).Name
+			if own[name] {
+				continue
+			}
+			require.False(t, before.Field(i).IsZero(), "%s: a value to recognise is missing in this test", name)
+			require.False(t, after.Field(i).IsZero(), "%s is not carried", name)
 		}
-		require.False(t, before.Field(i).IsZero(), "%s: a value to recognise is missing in this test", name)
-		require.False(t, after.Field(i).IsZero(), "%s is not carried", name)
 	}
 	require.True(t, isAmbiguous(again.failed))
 	require.Equal(t, describe(r.failed), describe(again.failed))

@@ -34,20 +34,22 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	r.drain(ctx)
+	r.catchUp(ctx)
 	r.page.Pending = nil
 	r.page.Outcome = outcome
 	if r.unlisted > 0 {
 		r.log(ctx, actorFirebreak, signals.KindCheck, "%d more notes, amendments, reminders and signals that did not count are not listed", r.unlisted)
 	}
-	r.log(ctx, actorFirebreak, signals.KindOutcome, "closed: %s", outcome)
+	r.page.State = outcome // as whoever is notified will see it
+	r.announce(ctx, activities.ChangeClosed, actorFirebreak, signals.KindOutcome, "closed: %s", outcome)
 	r.setState(ctx, outcome)
+	r.notified(ctx)
 	before := len(r.page.Evidence)
 	r.report(ctx)
 	r.reported = r.page.Evidence[before:]
 	// A signal that comes with the last task makes the server hand it out once
 	// more, and is read here.
-	r.drain(ctx)
+	r.catchUp(ctx)
 	if outcome == signals.Failed {
 		return r.page, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("incident failed: %s", describe(r.failed)), string(signals.Failed), r.failed, r.page)

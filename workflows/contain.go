@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
 	"firebreak/internal/report"
 	"firebreak/signals"
 )
@@ -27,20 +28,64 @@ func (r *response) execute(ctx workflow.Context) error {
 		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
 		Parameters: request.Parameters,
 		Resumed:    r.reset,
+		Claim:      r.claim(request.Action),
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
 	if err := workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
 		return unanswered(err)
 	}
-	r.failed, r.returned = nil, false
+	r.failed, r.demanded, r.returned = nil, nil, false
 	r.containedAt = workflow.Now(ctx)
 	adopted := ""
 	if done.Adopted {
 		adopted = ", submitted earlier and adopted"
 	}
-	r.log(ctx, actorSysdig, signals.KindAction, "%s %s: execution %s%s", request.Action, done.Status, done.ID, adopted)
+	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s %s: execution %s%s", request.Action, done.Status, done.ID, adopted)
 	return nil
+}
+
+// claim is what the worker is told of who approved an action.
+func (r *response) claim(action string) approvals.Claim {
+	claim := approvals.Claim{Route: r.page.Route, Trust: r.in.Approvers.Trust, Action: action}
+	if r.approval == nil {
+		claim.First = true // nobody is asked for a capture before containment
+	} else {
+		claim.ApprovedBy = r.approval.have
+	}
+	if r.in.Approvers.Policies {
+		slim := signals.Slim(r.page.Incident)
+		claim.Incident = &slim
+	}
+	return claim
+}
+
+// lazyState is how long an action may take before lists of incidents show that
+// it is under way. Most take less, and then showing it would cost more than the
+// action.
+const lazyState = time.Second
+
+// during carries an action out, and shows the incident in a state meanwhile: on
+// its page at once, in lists when it takes a while.
+func (r *response) during(ctx workflow.Context, state signals.State, act func(workflow.Context) error) error {
+	if r.in.Revision < 2 {
+		r.setState(ctx, state)
+		return act(ctx)
+	}
+	if r.resuming {
+		return act(ctx)
+	}
+	r.page.State = state
+	r.refresh(ctx)
+	waiting, stop := workflow.WithCancel(ctx)
+	workflow.Go(waiting, func(ctx workflow.Context) {
+		timer := workflow.NewTimerWithOptions(ctx, lazyState, workflow.TimerOptions{Summary: "shown in lists as " + string(state)})
+		if timer.Get(ctx, nil) == nil {
+			r.setState(ctx, state)
+		}
+	})
+	defer stop()
+	return act(ctx)
 }
 
 // unanswered makes an end without an answer an ambiguous one: after a deadline

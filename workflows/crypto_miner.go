@@ -33,12 +33,11 @@ func CryptoMiner(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 
 	for {
 		// 4. Ask approval, naming the exact action and target.
-		if v := r.ask(ctx, action.request(r.page.Incident), r.policy(route.Approval)); v != approved {
+		if v := r.ask(ctx, action.request(r.page.Incident), route.Approval); v != approved {
 			return r.close(ctx, r.deniedOutcome(v))
 		}
 		// 5. Execute it, and follow the execution to its end.
-		r.setState(ctx, signals.Containing)
-		if err := r.execute(ctx); err != nil {
+		if err := r.during(ctx, signals.Containing, r.execute); err != nil {
 			r.failure(ctx, action.name, err)
 			continue
 		}

@@ -25,7 +25,7 @@ func (r *response) require(ctx workflow.Context, fields []string) verdict {
 	case here:
 	}
 	r.needed = fields
-	v := r.wait(ctx, r.in.Route.Approval)
+	v := r.wait(ctx)
 	r.needed = nil
 	return v
 }
@@ -47,8 +47,10 @@ func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 		r.log(ctx, actorFirebreak, signals.KindCheck, "fields cannot be asked for: %s", err)
 		return rejected
 	}
-	r.approval = newApproval(request, incident.ModeOne, r.in.Approvers)
-	r.publish(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields, r.in.Route.Approval)
+	policy := r.in.Route.Approval
+	policy.Mode = incident.ModeOne
+	r.approval = newApproval(request, policy, r.in.Approvers, "")
+	r.publish(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields)
 	return undecided
 }
 
@@ -81,12 +83,9 @@ func (r *response) enrich(ctx workflow.Context) {
 	r.log(ctx, actorSysdig, signals.KindCheck, "%s: filled %s", found.Note, strings.Join(filled, ", "))
 }
 
-// amendable checks that an analyst may amend now. Once approval was asked for,
+// amendable checks that fields may be amended now. Once approval was asked for,
 // the target is fixed: what is executed is what was approved.
-func (r *response) amendable(analyst string) error {
-	if err := entitled(r.in.Approvers, analyst); err != nil {
-		return err
-	}
+func (r *response) amendable() error {
 	if r.page.State != signals.Open && r.page.State != signals.NeedsFields {
 		return fmt.Errorf("too late: the incident is %s, its fields are fixed", r.page.State)
 	}

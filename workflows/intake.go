@@ -13,7 +13,7 @@ import (
 // they arrive together: what they know of each other's order is lost by then,
 // so facts come before decisions, and a rejection before an approval.
 func intakeOrder() []string {
-	return []string{signals.Events, signals.Amend, signals.Note, signals.Reject, signals.Approve}
+	return []string{signals.Events, signals.Amend, signals.Note, signals.Undo, signals.Reject, signals.Approve}
 }
 
 // listen takes signals for as long as the playbook runs. Nothing a person can
@@ -31,6 +31,7 @@ func (r *response) listen(ctx workflow.Context) {
 			r.drain(ctx)
 		}
 	})
+	r.vetMail(ctx)
 }
 
 // unread reports whether a signal waits, of whatever name.
@@ -63,7 +64,11 @@ func (r *response) drain(ctx workflow.Context) {
 				break
 			}
 			r.idle = false
-			r.take(ctx, name, raw)
+			if name == signals.Events {
+				r.addEvents(ctx, raw)
+			} else {
+				r.hear(ctx, name, raw)
+			}
 			if breath += len(raw.Payload().GetData()); breath > maxBreath {
 				breathe(ctx)
 				breath = 0
@@ -76,76 +81,17 @@ func (r *response) drain(ctx workflow.Context) {
 	for _, name := range unknown {
 		channel := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"})
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
-			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note or amend", signals.Clip(name, maxQuoted))
+			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note, amend or undo", signals.Clip(name, maxQuoted))
 		}
 	}
 }
 
-// take hands one signal to whom it concerns.
-func (r *response) take(ctx workflow.Context, name string, raw converter.RawValue) {
-	switch name {
-	case signals.Events:
-		r.addEvents(ctx, raw)
-	case signals.Approve, signals.Reject:
-		r.takeDecision(ctx, name, raw)
-	case signals.Note:
-		note, err := signals.DecodeNote(raw)
-		if err != nil {
-			r.refuse(ctx, actorFirebreak, name, err)
-			return
-		}
-		r.log(ctx, note.Analyst, signals.KindNote, "%s", note.Text)
-	case signals.Amend:
-		r.takeAmendment(ctx, raw)
+// catchUp takes every signal that waits, and waits until those whose senders
+// have to be looked up first are taken, too.
+func (r *response) catchUp(ctx workflow.Context) {
+	for r.drain(ctx); len(r.mail) > 0; r.drain(ctx) {
+		quiet, cancel := workflow.NewDisconnectedContext(ctx)
+		_ = workflow.Await(quiet, func() bool { return len(r.mail) == 0 })
+		cancel()
 	}
-}
-
-// refuse records a signal that did not count, and why.
-func (r *response) refuse(ctx workflow.Context, actor, name string, reason error) {
-	r.log(ctx, actor, signals.KindRefused, "%s did not count: %s", name, reason)
-}
-
-// takeDecision counts an approval or a rejection, or says why it does not.
-func (r *response) takeDecision(ctx workflow.Context, name string, raw converter.RawValue) {
-	decision, err := signals.DecodeDecision(raw)
-	if err != nil {
-		r.refuse(ctx, actorFirebreak, name, err)
-		return
-	}
-	if err := r.answers(decision); err != nil {
-		r.refuse(ctx, decision.Analyst, name, err)
-		return
-	}
-	if err := r.approval.decide(decision, name == signals.Approve); err != nil {
-		r.refuse(ctx, decision.Analyst, name, err)
-		return
-	}
-	r.page.Pending.Have = slices.Clone(r.approval.have)
-	r.log(ctx, decision.Analyst, signals.KindDecision, "%s %s%s", pastTense(name), r.approval.request.Action, because(decision.Reason))
-}
-
-// takeAmendment sets the fields an analyst supplies, all or none.
-func (r *response) takeAmendment(ctx workflow.Context, raw converter.RawValue) {
-	amendment, err := signals.DecodeAmendment(raw)
-	if err != nil {
-		r.refuse(ctx, actorFirebreak, signals.Amend, err)
-		return
-	}
-	if err := r.amendable(amendment.Analyst); err != nil {
-		r.refuse(ctx, amendment.Analyst, signals.Amend, err)
-		return
-	}
-	amended := r.page.Incident
-	paths := workflow.DeterministicKeys(amendment.Fields)
-	for _, path := range paths {
-		if err := amended.SetField(path, string(amendment.Fields[path])); err != nil {
-			r.refuse(ctx, amendment.Analyst, signals.Amend, err)
-			return
-		}
-	}
-	r.page.Incident = amended
-	for _, path := range paths {
-		r.log(ctx, amendment.Analyst, signals.KindAmend, "%s set to %q", path, signals.Clip(string(amendment.Fields[path]), maxQuoted))
-	}
-	r.amended(amendment.Analyst)
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -52,10 +53,13 @@ type carried struct {
 	Last     string            `json:"last,omitzero"`
 	Asks     int               `json:"asks,omitzero"`
 
-	Failed      *carriedFailure `json:"failed,omitempty"`
-	Returned    bool            `json:"returned,omitzero"`
-	ContainedAt time.Time       `json:"contained_at,omitzero"`
-	WatchUntil  time.Time       `json:"watch_until,omitzero"`
+	Failed *carriedFailure `json:"failed,omitempty"`
+	// Demanded is how the worker wants to be allowed what it refused to do.
+	Demanded    *incident.Approval `json:"demanded,omitempty"`
+	Requester   string             `json:"requester,omitzero"`
+	Returned    bool               `json:"returned,omitzero"`
+	ContainedAt time.Time          `json:"contained_at,omitzero"`
+	WatchUntil  time.Time          `json:"watch_until,omitzero"`
 
 	Chatter  int `json:"chatter,omitzero"`
 	Unlisted int `json:"unlisted,omitzero"`
@@ -71,6 +75,9 @@ type carriedApproval struct {
 	Verdict verdict         `json:"verdict,omitzero"`
 	Have    []string        `json:"have"`
 	By      string          `json:"by,omitzero"`
+	// Policy is how it is asked for; runs of earlier versions leave it out, whose
+	// routes alone said so.
+	Policy *incident.Approval `json:"policy,omitempty"`
 }
 
 // carriedFailure is an action's error, as far as anything depends on it.
@@ -87,6 +94,7 @@ type carriedFailure struct {
 // ever.
 func (r *response) full(ctx workflow.Context) bool {
 	return (r.in.First != nil || r.in.Carried != nil) && !r.idle && !r.oversized &&
+		len(r.mail) == 0 && len(r.news) == 0 && !r.notifying &&
 		workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
@@ -133,7 +141,7 @@ func (r *response) pack() (signals.Input, error) {
 
 // packed encodes what the next run needs, and says how large its input is.
 func (r *response) packed() (in signals.Input, size int, err error) {
-	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers}
+	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers, Revision: r.in.Revision, Notify: r.in.Notify}
 	rest, err := json.Marshal(in)
 	if err != nil {
 		return in, 0, fmt.Errorf("encode the input: %w", err)
@@ -148,12 +156,13 @@ func (r *response) packed() (in signals.Input, size int, err error) {
 func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
-		Action: r.action, Clock: r.clock, Decided: r.decided, Last: r.last, Asks: r.asks,
+		Action: r.action, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
 	}
 	if a := r.approval; a != nil {
-		c.Approval = &carriedApproval{Request: a.request, Verdict: a.verdict, Have: a.have, By: a.by}
+		c.Clock = a.clock
+		c.Approval = &carriedApproval{Request: a.request, Verdict: a.verdict, Have: a.have, By: a.by, Policy: &a.policy}
 	}
 	if r.failed != nil {
 		c.Failed = &carriedFailure{Type: applicationErrorType(r.failed), Message: describe(r.failed)}
@@ -177,7 +186,8 @@ func (r *response) resume() error {
 		r.page.RunID = runID
 	}
 	r.reset = r.reset || c.Reset
-	r.action, r.clock, r.last, r.asks = c.Action, c.Clock, c.Last, c.Asks
+	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
+	r.open = c.Page.Pending != nil
 	if c.Decided != nil {
 		r.decided = c.Decided
 	}
@@ -185,13 +195,28 @@ func (r *response) resume() error {
 	r.chatter, r.unlisted = c.Chatter, c.Unlisted
 	r.capture, r.files = c.Capture, c.Files
 	if a := c.Approval; a != nil {
-		r.approval = &approval{request: a.Request, approvers: r.in.Approvers, verdict: a.Verdict, have: a.Have, by: a.By}
+		r.approval = &approval{
+			request: a.Request, approvers: r.in.Approvers, requester: c.Requester, clock: c.Clock, verdict: a.Verdict, have: a.Have, by: a.By,
+			policy: r.carriedPolicy(a),
+		}
 	}
 	if f := c.Failed; f != nil {
 		r.failed = temporal.NewNonRetryableApplicationError(f.Message, f.Type, nil)
 	}
 	r.resuming, r.idle = true, true
 	return nil
+}
+
+// carriedPolicy is how a request is asked for that an earlier run put.
+func (r *response) carriedPolicy(a *carriedApproval) incident.Approval {
+	switch {
+	case a.Policy != nil:
+		return *a.Policy
+	case a.Request.Action == actionSaveCapture:
+		return r.in.Route.SaveApproval
+	default:
+		return r.in.Route.Approval
+	}
 }
 
 // leg is where a step that waits lies on the way of a run.

@@ -21,6 +21,8 @@ const (
 	storeAtOnce    = 3 * time.Second // well within a workflow task's 10 s
 	storeAttempt   = time.Minute
 	storeDeadline  = 15 * time.Minute
+	notifyAttempt  = 5 * time.Minute // a storm's messages wait for each other
+	notifyDeadline = 10 * time.Minute
 )
 
 func retries() *temporal.RetryPolicy {
@@ -56,6 +58,16 @@ func atOnce(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: storeAtOnce, ScheduleToCloseTimeout: storeAtOnce,
 		RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 1}, Summary: signals.Clip(summary, maxSummary),
+	})
+}
+
+// notifying is for telling people, which has workers of its own: a channel that
+// hangs takes no slot from an action.
+func notifying(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           signals.NotificationQueue(workflow.GetInfo(ctx).TaskQueueName),
+		StartToCloseTimeout: notifyAttempt, ScheduleToCloseTimeout: notifyDeadline,
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }
 

@@ -32,6 +32,7 @@ func (r *response) record(ctx workflow.Context) error {
 		Filter:      options.Filter,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
+		Claim:       r.claim(actionCapture),
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
 	if err := workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture); err != nil {
@@ -41,7 +42,7 @@ func (r *response) record(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
 		return err
 	}
-	r.failed = nil
+	r.failed, r.demanded = nil, nil
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d is done, %d bytes", r.capture.ID, r.capture.Size)
 	return nil
 }
@@ -64,10 +65,10 @@ func (r *response) save(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(acting(ctx, "Save the capture as evidence"), a.SaveCapture, in).Get(ctx, &file); err != nil {
 		return err
 	}
-	r.failed = nil
+	r.failed, r.demanded = nil, nil
 	r.files = append(r.files, file)
 	r.page.Evidence = append(r.page.Evidence, file.Name)
-	r.log(ctx, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
 	return nil
 }
 

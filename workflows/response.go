@@ -40,18 +40,25 @@ type response struct {
 	seen seen
 	// action is the containment that was chosen, "" before.
 	action string
-	// approval is the decision that is waited for, nil while there is none.
-	approval *approval
-	// clock is how long that decision has been waited for.
-	clock clock
-	// decided holds what became of earlier requests, by request ID, and last the
-	// latest of them.
-	decided map[string]string
-	last    string
+	// desk is the decision that is waited for, and those before.
+	desk
+	// requester is who asked for a manual action, "" for a playbook's own.
+	requester string
+	// demanded is how the worker wants to be allowed what it refused to do, nil
+	// while it has refused nothing.
+	demanded *incident.Approval
+	// heard counts the signals of this run by name, and mail are those that are
+	// being vetted.
+	heard map[string]int
+	mail  []*message
+	// receipts say what became of the latest signals of this run.
+	receipts []acknowledged
+	// news are changes that nobody was notified of yet, and notifying is set while
+	// somebody is.
+	news      []activities.Change
+	notifying bool
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
 	needed []string
-	// asks counts the requests, so that each has an ID of its own.
-	asks int
 	// failed is why the last action failed for good, nil after a success.
 	failed error
 	// returned is set when the detection returned after its containment.
@@ -95,9 +102,14 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 		},
 		openedAt: info.WorkflowStartTime,
 		reset:    wasReset(info),
-		decided:  map[string]string{},
+		desk:     desk{decided: map[string]string{}},
+		heard:    map[string]int{},
 	}
 	if in.Carried != nil {
+		if info.ContinuedExecutionRunID == "" {
+			// Whoever may start workflows cannot start one that was approved already.
+			return nil, temporal.NewNonRetryableApplicationError("carried: only a run that moves on hands it over", "bad-input", nil)
+		}
 		if err := r.resume(); err != nil {
 			return nil, err
 		}
@@ -106,6 +118,7 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 		return nil, err
 	}
 	r.listen(ctx)
+	r.notifier(ctx)
 	r.refresh(ctx)
 	// Whoever starts a playbook without the starter may send the event later.
 	if err := workflow.Await(ctx, func() bool { return r.page.Events.Count > 0 }); err != nil {
@@ -125,6 +138,11 @@ func (r *response) answer(ctx workflow.Context) error {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, signals.QueryWarRoom, warRoom,
 		workflow.QueryHandlerOptions{Description: "The war room: the incident's timeline"}); err != nil {
 		return fmt.Errorf("register query %s: %w", signals.QueryWarRoom, err)
+	}
+	receipt := func(id string) (signals.Receipt, error) { return receiptOf(r.receipts, id), nil }
+	if err := workflow.SetQueryHandlerWithOptions(ctx, signals.QueryReceipt, receipt,
+		workflow.QueryHandlerOptions{Description: "What became of the signal that asked for a receipt under this ID"}); err != nil {
+		return fmt.Errorf("register query %s: %w", signals.QueryReceipt, err)
 	}
 	return nil
 }
@@ -198,7 +216,7 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 				event = first
 			}
 			r.page.Incident = *event
-			r.log(ctx, actorStarter, signals.KindEvent, "opened by event %s: %s (severity %d, %s) on %s",
+			r.announce(ctx, activities.ChangeOpened, actorStarter, signals.KindEvent, "opened by event %s: %s (severity %d, %s) on %s",
 				event.ID, event.Rule.Name, event.Severity, event.SeverityLabel, event.Target())
 			continue
 		}
@@ -252,20 +270,15 @@ func (r *response) severe(ctx workflow.Context) bool {
 // try again.
 func (r *response) failure(ctx workflow.Context, action string, err error) {
 	r.failed = err
-	if isAmbiguous(err) {
-		r.log(ctx, actorFirebreak, signals.KindAction, "%s: Sysdig cannot say whether it ran: %s", action, describe(err))
-		return
+	what := action + " failed"
+	switch {
+	case isAmbiguous(err):
+		what = action + ": Sysdig cannot say whether it ran"
+	case isWithheld(err):
+		what = action + " was not carried out"
+		r.withhold(err)
 	}
-	r.log(ctx, actorFirebreak, signals.KindAction, "%s failed: %s", action, describe(err))
-}
-
-// policy is how the next decision is asked for: as the route says, but always
-// by a human after a failure or a return, so that nothing loops by itself.
-func (r *response) policy(p incident.Approval) incident.Approval {
-	if p.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
-		p.Mode = incident.ModeOne
-	}
-	return p
+	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s: %s", what, describe(err))
 }
 
 // deniedOutcome is how an incident ends whose last request was not approved:
@@ -286,9 +299,17 @@ func isAmbiguous(err error) bool {
 }
 
 func applicationErrorType(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app := applicationError(err); app != nil {
 		return app.Type()
 	}
 	return ""
+}
+
+// applicationError is the error of an activity, nil if it is another one.
+func applicationError(err error) *temporal.ApplicationError {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app
+	}
+	return nil
 }

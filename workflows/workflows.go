@@ -1,9 +1,11 @@
 // Package workflows holds the playbooks: deterministic code that reads like the
 // steps an analyst would follow, and nothing else. Every side effect is an
 // activity. Start with capture.go or crypto_miner.go; what they share is in
-// response.go (the incident under way), ask.go (approvals), fields.go (required
+// response.go (the incident under way), intake.go and mail.go (signals),
+// approval.go and ask.go (decisions), notify.go (who is told), fields.go (required
 // fields), contain.go (response actions), recording.go (system captures),
-// close.go (the end) and moving.go (from one run of a workflow to the next).
+// close.go (the end) and moving.go (from one run of a workflow to the next). The
+// switch that stops them all is in guard.go.
 //
 // A playbook that has landed keeps replaying its stored histories
 // (testdata/histories): a change of its commands goes through
@@ -22,4 +24,5 @@ import (
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Capture, workflow.RegisterOptions{Name: signals.WorkflowCapture})
 	r.RegisterWorkflowWithOptions(CryptoMiner, workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
+	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
 }

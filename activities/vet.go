@@ -1,0 +1,143 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/internal/approvals"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// VetInput is a signal of a person, and what has to be known of it.
+type VetInput struct {
+	// Signal is the signal's name, and Ordinal the how-manieth of that name it is
+	// in the history of the workflow's run, from 1.
+	Signal  string `json:"signal"`
+	Ordinal int    `json:"ordinal"`
+	// Sender asks who sent it, and when.
+	Sender bool `json:"sender,omitzero"`
+	// Freeze asks whether containment is frozen.
+	Freeze bool `json:"freeze,omitzero"`
+	// Member asks whether the analyst of that name, whom the payload claims to be
+	// from, may do what any approver may, as the worker trusts it.
+	Member string `json:"member,omitzero"`
+}
+
+// Vetting is what is known of a signal.
+type Vetting struct {
+	// Principal is whom the Temporal server authenticated, "" for nobody. Of a
+	// Member it is whom the signal is attributed to.
+	Principal string `json:"principal,omitzero"`
+	// SentAt is when the server took it.
+	SentAt time.Time       `json:"sent_at,omitzero"`
+	Frozen *signals.Frozen `json:"frozen,omitempty"`
+	// Refused is why a Member may not.
+	Refused string `json:"refused,omitzero"`
+}
+
+// serverPrincipal is the type of the principal under which the server's own
+// workers act; they pass on the signals of a batch, whose sender is not known.
+// Source: common/authorization/principal.go of the Temporal server 1.32.
+const serverPrincipal = "temporal"
+
+// Vet finds out about a signal that the calling workflow has received: from the
+// history, which holds who sent it, and from the guard. It only reads.
+func (a *Activities) Vet(ctx context.Context, in VetInput) (Vetting, error) {
+	var found Vetting
+	verified := in.Member != "" && a.Approvals.Trust() == signals.TrustVerified
+	if in.Sender || verified {
+		if err := a.sender(ctx, in, &found); err != nil {
+			return Vetting{}, err
+		}
+	}
+	if in.Freeze {
+		var err error
+		if found.Frozen, err = a.Guard.Frozen(ctx); err != nil {
+			return Vetting{}, err
+		}
+	}
+	if in.Member == "" {
+		return found, nil
+	}
+	if !verified {
+		found.Principal = in.Member
+	}
+	if found.Principal == "" {
+		found.Refused = fmt.Sprintf("unverified: the Temporal server has not authenticated its sender, who claims to be %q", in.Member)
+	} else if err := a.Approvals.Member(found.Principal); err != nil {
+		found.Refused = err.Error()
+	}
+	return found, nil
+}
+
+// sender looks the signal up in the history of the workflow's run. Servers
+// before 1.32, and those without an authorizer or without
+// frontend.enablePrincipalPropagation, name no principal.
+func (a *Activities) sender(ctx context.Context, in VetInput, found *Vetting) error {
+	run := activity.GetInfo(ctx).WorkflowExecution
+	events := a.Temporal.GetWorkflowHistory(ctx, run.ID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for count := 0; events.HasNext(); {
+		event, err := events.Next()
+		if err != nil {
+			return fmt.Errorf("read the history of %s: %w", run.ID, err)
+		}
+		if event.GetWorkflowExecutionSignaledEventAttributes().GetSignalName() != in.Signal {
+			continue
+		}
+		if count++; count < in.Ordinal {
+			continue
+		}
+		found.SentAt = event.GetEventTime().AsTime()
+		if principal := event.GetPrincipal(); principal.GetType() != serverPrincipal {
+			found.Principal = principal.GetName()
+		}
+		return nil
+	}
+	return fmt.Errorf("signal %s number %d is not in the history of %s yet", in.Signal, in.Ordinal, run.ID)
+}
+
+// ApprovalInput is an action that a decision is asked for.
+type ApprovalInput struct {
+	Action   string            `json:"action"`
+	Incident incident.Incident `json:"incident"`
+	// Route is how the incident's route wants it to be asked for.
+	Route incident.Approval `json:"route"`
+}
+
+// ChooseApproval is how a decision is to be asked for, by the worker's policies
+// for single actions. It only computes.
+func (a *Activities) ChooseApproval(_ context.Context, in ApprovalInput) (incident.Approval, error) {
+	return a.Approvals.Choose(in.Action, &in.Incident, in.Route), nil
+}
+
+// permit checks that the worker may carry out an action: that it was approved as
+// the worker's configuration demands, and, if it contains, that containment is
+// not frozen.
+func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains bool) error {
+	if err := a.Approvals.Check(claim); err != nil {
+		var denied *approvals.Denied
+		errors.As(err, &denied)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrNotPermitted, temporal.ApplicationErrorOptions{
+			NonRetryable: true, Details: []any{denied.Demanded},
+		})
+	}
+	if !contains {
+		return nil
+	}
+	frozen, err := a.Guard.Frozen(ctx)
+	if err != nil {
+		return err
+	}
+	if frozen != nil {
+		return temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("containment is frozen by %s since %s: %s", frozen.By, frozen.Since.UTC().Format(time.RFC3339), frozen.Reason), ErrFrozen, nil)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+// Package approvals is the worker's own word on who must approve what. An
+// incident carries the route it was opened with, and whoever may start workflows
+// can write one; so before an action is carried out it is checked here, against
+// the configuration that the worker was started with. That also makes a change
+// of it hold at once: an analyst who is taken off the list approves nothing any
+// more, although incidents that wait still ask for them.
+package approvals
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"firebreak/internal/config"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// Rules say how actions are to be approved. They are safe for concurrent use.
+type Rules struct {
+	approvers signals.Approvers
+	routes    map[string]incident.Route
+	policies  *incident.ApprovalPolicies
+}
+
+// New takes the rules from a configuration.
+func New(cfg *config.Config) (*Rules, error) {
+	policies, err := incident.NewApprovalPolicies(cfg.Approvals.Policies)
+	if err != nil {
+		return nil, err
+	}
+	routes := map[string]incident.Route{}
+	for _, route := range cfg.Routes {
+		routes[route.Name] = route
+	}
+	return &Rules{approvers: cfg.Approvers(), routes: routes, policies: policies}, nil
+}
+
+// Trust is how approvals are trusted.
+func (r *Rules) Trust() signals.Trust { return r.approvers.Trust }
+
+// Choose is how an action on an incident is to be asked for whose route says so.
+func (r *Rules) Choose(action string, inc *incident.Incident, route incident.Approval) incident.Approval {
+	return r.policies.For(action, inc, route)
+}
+
+// Member checks that an analyst is a member of any group, where trust is not
+// open.
+func (r *Rules) Member(analyst string) error {
+	if r.approvers.Trust == signals.TrustOpen || slices.Contains(r.approvers.Analysts, analyst) {
+		return nil
+	}
+	return fmt.Errorf("analyst %q is not entitled: not in the list of approvers", analyst)
+}
+
+// Claim is what an incident says of an action that it wants to be carried out.
+type Claim struct {
+	// Route is the route's name, and Trust how the incident trusted decisions.
+	Route  string        `json:"route"`
+	Trust  signals.Trust `json:"trust"`
+	Action string        `json:"action"`
+	// ApprovedBy are those who approved, none if nobody was asked.
+	ApprovedBy []string `json:"approved_by,omitempty"`
+	// First says that it is a capture that the route wants taken before it
+	// contains, which nobody is asked for.
+	First bool `json:"first,omitzero"`
+	// Incident is what policies look at; it is zero where there are none.
+	Incident *incident.Incident `json:"incident,omitempty"`
+}
+
+// Denied is a claim that does not hold. Demanded is how the action is to be
+// approved.
+type Denied struct {
+	Reason   string
+	Demanded incident.Approval
+}
+
+// Error says why.
+func (d *Denied) Error() string { return d.Reason }
+
+// Check checks a claim; the error is a *Denied. A route that the worker does not
+// know, because it was renamed or comes from elsewhere, is asked for as one that
+// leaves everything out: whoever decided must be entitled, but nothing goes
+// without a decision.
+func (r *Rules) Check(c Claim) error {
+	route, known := r.routes[c.Route]
+	if c.First && known && route.CaptureFirst {
+		return nil
+	}
+	inc := c.Incident
+	if inc == nil {
+		inc = &incident.Incident{}
+	}
+	demanded := r.policies.For(c.Action, inc, route.WithDefaults().Approval)
+	denied := func(format string, args ...any) error {
+		return &Denied{Reason: fmt.Sprintf(format, args...), Demanded: demanded}
+	}
+	if weight(c.Trust) < weight(r.approvers.Trust) {
+		return denied("the incident was opened with trust %s, and this worker wants %s", trustOf(c.Trust), r.approvers.Trust)
+	}
+	need := 1
+	switch demanded.Mode {
+	case incident.ModeNone:
+		return nil
+	case incident.ModeTwo:
+		need = 2
+	default:
+	}
+	who := "all groups"
+	groups := demanded.Groups
+	if len(groups) > 0 {
+		groups = append(slices.Clone(groups), demanded.EscalateTo...)
+		who = strings.Join(groups, ", ")
+	}
+	entitled := map[string]bool{}
+	for _, name := range c.ApprovedBy {
+		if r.approvers.Trust == signals.TrustOpen || slices.Contains(r.approvers.Members(groups), name) {
+			entitled[strings.ToLower(name)] = true
+		}
+	}
+	if len(entitled) < need {
+		return denied("this worker wants %d of %s to approve %s: %d did", need, who, c.Action, len(entitled))
+	}
+	return nil
+}
+
+// weight orders trusts by how much they ask for.
+func weight(t signals.Trust) int {
+	switch t {
+	case signals.TrustOpen, "":
+		return 0
+	case signals.TrustListed:
+		return 1
+	default:
+		return 2
+	}
+}
+
+func trustOf(t signals.Trust) signals.Trust {
+	if t == "" {
+		return signals.TrustOpen
+	}
+	return t
+}

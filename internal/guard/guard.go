@@ -1,0 +1,210 @@
+// Package guard knows whether containment is frozen. The switch itself is a
+// workflow, see workflows.Guard, which shows in its memo who froze what; a worker
+// follows it here, so that asking costs nothing on the way to an action.
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"firebreak/signals"
+)
+
+const (
+	// pause is between two tries while the guard cannot be followed.
+	pause = time.Second
+	// stale is how long what is known of the guard holds. The server ends a long
+	// poll in which nothing happens after 20 s.
+	stale = 30 * time.Second
+	// patience bounds a look at the guard.
+	patience = 5 * time.Second
+)
+
+// Watch follows the guard.
+type Watch struct {
+	client    client.Client
+	namespace string
+	queue     string
+	log       *slog.Logger
+
+	mu     sync.Mutex
+	frozen *signals.Frozen
+	seen   time.Time // when it was last known to hold
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// NewWatch returns a watch that follows the guard of a namespace once it is
+// started. The queue is the one that a guard is started on where there is none.
+func NewWatch(c client.Client, namespace, queue string, log *slog.Logger) *Watch {
+	return &Watch{client: c, namespace: namespace, queue: queue, log: log, done: make(chan struct{})}
+}
+
+// Start starts the guard, if there is none, and follows it. The context bounds
+// the start. A worker that cannot start a guard works without: nobody can freeze
+// what is not there.
+func (w *Watch) Start(ctx context.Context) {
+	if err := w.ensure(ctx); err != nil {
+		w.log.ErrorContext(ctx, "The guard is not started.", "error", err)
+	}
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w.stop = stop
+	go w.follow(following)
+}
+
+// Stop ends the watch.
+func (w *Watch) Stop() {
+	if w.stop == nil {
+		return
+	}
+	w.stop()
+	<-w.done
+}
+
+// Frozen is who froze containment, nil while it is allowed. It is answered from
+// memory while the guard can be followed, and else asked for; where neither is
+// possible the error says so, and nothing may be contained.
+func (w *Watch) Frozen(ctx context.Context) (*signals.Frozen, error) {
+	w.mu.Lock()
+	frozen, known := w.frozen, time.Since(w.seen) < stale
+	w.mu.Unlock()
+	if known {
+		return frozen, nil
+	}
+	run, err := w.look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask whether containment is frozen: %w", err)
+	}
+	return state(run)
+}
+
+// ensure starts a guard if none runs. One that was ended from outside is
+// replaced by one that goes on with what it said last.
+func (w *Watch) ensure(ctx context.Context) error {
+	run, err := w.look(ctx)
+	if err != nil {
+		return fmt.Errorf("look up the guard: %w", err)
+	}
+	if run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		if run.GetTaskQueue() != w.queue {
+			w.log.WarnContext(ctx, "The guard of this namespace is on another task queue.", "guard_queue", run.GetTaskQueue(), "queue", w.queue)
+		}
+		return nil
+	}
+	frozen, err := state(run)
+	if err != nil {
+		return err
+	}
+	in := signals.GuardInput{}
+	if frozen != nil {
+		in.Carried = &signals.GuardPage{State: signals.GuardFrozen, Frozen: frozen, WarRoom: []signals.Entry{}}
+	}
+	_, err = w.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: signals.GuardID, TaskQueue: w.queue, WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary: "The switch that stops every containment action",
+	}, signals.WorkflowGuard, in)
+	if err != nil {
+		return fmt.Errorf("start the guard: %w", err)
+	}
+	return nil
+}
+
+// follow keeps what is known of the guard up to date.
+func (w *Watch) follow(ctx context.Context) {
+	defer close(w.done)
+	for ctx.Err() == nil {
+		if err := w.followRun(ctx); err != nil && ctx.Err() == nil {
+			w.log.DebugContext(ctx, "The guard cannot be followed.", "error", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// followRun follows one run of the guard to its end. Whenever something happens
+// in it, its memo is looked at.
+func (w *Watch) followRun(ctx context.Context) error {
+	run, err := w.learn(ctx)
+	if err != nil || run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return err
+	}
+	request := &workflowservice.GetWorkflowExecutionHistoryRequest{
+		Namespace: w.namespace, Execution: run.GetExecution(), WaitNewEvent: true,
+	}
+	for {
+		answer, err := w.client.WorkflowService().GetWorkflowExecutionHistory(ctx, request)
+		if err != nil {
+			return fmt.Errorf("follow the guard: %w", err)
+		}
+		if run, err = w.learn(ctx); err != nil {
+			return err
+		}
+		request.NextPageToken = answer.GetNextPageToken()
+		if len(request.NextPageToken) == 0 {
+			return nil // the run has ended
+		}
+	}
+}
+
+// learn looks at the guard and remembers what it says.
+func (w *Watch) learn(ctx context.Context) (*workflow.WorkflowExecutionInfo, error) {
+	now := time.Now()
+	run, err := w.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	frozen, err := state(run)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.frozen, w.seen = frozen, now
+	return run, nil
+}
+
+// look is the guard as Temporal describes it; it is empty where there is none.
+func (w *Watch) look(ctx context.Context) (*workflow.WorkflowExecutionInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	description, err := w.client.DescribeWorkflowExecution(ctx, signals.GuardID, "")
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		return &workflow.WorkflowExecutionInfo{}, nil
+	}
+	return description.GetWorkflowExecutionInfo(), err
+}
+
+// state reads the switch from a memo.
+func state(run *workflow.WorkflowExecutionInfo) (*signals.Frozen, error) {
+	payload := run.GetMemo().GetFields()[signals.MemoFrozen]
+	if isNil(payload) {
+		return nil, nil
+	}
+	var frozen *signals.Frozen
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &frozen); err != nil {
+		return nil, fmt.Errorf("read the guard's memo: %w", err)
+	}
+	return frozen, nil
+}
+
+func isNil(payload *common.Payload) bool {
+	return payload == nil || len(payload.GetData()) == 0
+}

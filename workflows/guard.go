@@ -1,0 +1,182 @@
+package workflows
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/report"
+	"firebreak/signals"
+)
+
+// Guard is the switch that stops every containment action of the namespace. It
+// runs for ever, under signals.GuardID; workers start it if it is not there. It
+// is a workflow so that who froze what, when and why is as durable as
+// everything else. Workers read its memo, see package guard.
+//
+// It takes the signals freeze and unfreeze from whom the worker's configuration
+// lets approve. It cannot be cancelled: that would thaw in silence. If it is
+// terminated, its last word holds until a worker starts the next one, which goes
+// on from there.
+func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, error) {
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	info := workflow.GetInfo(ctx)
+	g := &guard{page: signals.GuardPage{State: signals.GuardOpen, WarRoom: []signals.Entry{}}, heard: map[string]int{}}
+	if in.Carried != nil {
+		g.page = *in.Carried
+	}
+	g.page.WorkflowID, g.page.RunID = info.WorkflowExecution.ID, info.WorkflowExecution.RunID
+	if err := g.answer(ctx); err != nil {
+		return g.page, err
+	}
+	for _, name := range []string{signals.Freeze, signals.Unfreeze} {
+		workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: signals.Description(name)})
+	}
+	g.publish(ctx)
+	for {
+		_ = workflow.Await(ctx, func() bool {
+			return len(workflow.GetUnhandledSignalNames(ctx)) > 0 || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+		})
+		if g.drain(ctx); len(workflow.GetUnhandledSignalNames(ctx)) == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			if over := len(g.page.WarRoom) - maxGuardEntries; over > 0 {
+				g.page.WarRoom = g.page.WarRoom[over:]
+			}
+			return g.page, workflow.NewContinueAsNewError(ctx, signals.WorkflowGuard, signals.GuardInput{Carried: &g.page})
+		}
+	}
+}
+
+// maxGuardEntries bounds the war room that the guard carries from run to run;
+// what is older is in the histories of earlier runs.
+const maxGuardEntries = 500
+
+type guard struct {
+	page     signals.GuardPage
+	heard    map[string]int
+	receipts []acknowledged
+}
+
+// answer registers the queries.
+func (g *guard) answer(ctx workflow.Context) error {
+	page := func() (signals.GuardPage, error) { return g.page, nil }
+	warRoom := func() ([]signals.Entry, error) { return g.page.WarRoom, nil }
+	receipt := func(id string) (signals.Receipt, error) { return receiptOf(g.receipts, id), nil }
+	return errors.Join(
+		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryIncident, page,
+			workflow.QueryHandlerOptions{Description: "The guard: whether containment is frozen, and its war room"}),
+		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryWarRoom, warRoom,
+			workflow.QueryHandlerOptions{Description: "Who froze and unfroze containment"}),
+		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryReceipt, receipt,
+			workflow.QueryHandlerOptions{Description: "What became of the signal that asked for a receipt under this ID"}),
+	)
+}
+
+// drain takes every signal that waits, in the order of their arrival as far as
+// it is known: a freeze before an unfreeze.
+func (g *guard) drain(ctx workflow.Context) {
+	for _, name := range []string{signals.Freeze, signals.Unfreeze} {
+		channel := workflow.GetSignalChannel(ctx, name)
+		for channel.Len() > 0 {
+			var raw converter.RawValue
+			if !channel.ReceiveAsync(&raw) {
+				break
+			}
+			g.heard[name]++
+			g.hear(ctx, name, raw)
+		}
+	}
+	for _, name := range workflow.GetUnhandledSignalNames(ctx) {
+		if name == signals.Freeze || name == signals.Unfreeze {
+			continue // came while one of the others was vetted
+		}
+		channel := workflow.GetSignalChannel(ctx, name)
+		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
+			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
+		}
+	}
+}
+
+// hear carries out one signal, or says why it does not count.
+func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) {
+	order, err := signals.DecodeInstruction(raw)
+	actor := order.Analyst
+	if err == nil {
+		actor, err = g.sender(ctx, name, order)
+	}
+	if err == nil {
+		err = g.turn(ctx, name, actor, order.Reason)
+	}
+	text := name + because(order.Reason)
+	if err != nil {
+		actor, text = cmp.Or(actor, actorFirebreak), err.Error()
+		g.log(ctx, actor, signals.KindRefused, fmt.Sprintf("%s did not count: %s", name, err))
+	}
+	if order.Receipt == "" {
+		return
+	}
+	g.receipts = append(g.receipts, acknowledged{order.Receipt, signals.Receipt{Answered: true, Counted: err == nil, Analyst: actor, Text: text}})
+	if over := len(g.receipts) - maxReceipts; over > 0 {
+		g.receipts = g.receipts[over:]
+	}
+}
+
+// sender is to whom a signal is attributed. The worker knows who may freeze:
+// whoever may approve anything.
+func (g *guard) sender(ctx workflow.Context, name string, order signals.Instruction) (string, error) {
+	found, err := vet(ctx, activities.VetInput{Signal: name, Ordinal: g.heard[name], Member: order.Analyst})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("its sender could not be looked up, send it again: %s", describe(err))
+	case found.Refused != "":
+		return found.Principal, errors.New(found.Refused)
+	default:
+		return found.Principal, nil
+	}
+}
+
+// turn turns the switch.
+func (g *guard) turn(ctx workflow.Context, name, actor, reason string) error {
+	was := g.page.Frozen
+	switch {
+	case name == signals.Freeze && was != nil:
+		return frozen(was)
+	case name == signals.Unfreeze && was == nil:
+		return errors.New("containment is not frozen")
+	case name == signals.Freeze:
+		g.page.State = signals.GuardFrozen
+		g.page.Frozen = &signals.Frozen{By: actor, Reason: signals.Clip(reason, maxEntry), Since: workflow.Now(ctx).UTC()}
+		g.log(ctx, actor, signals.KindDecision, "froze every containment action"+because(reason))
+	default:
+		g.page.State, g.page.Frozen = signals.GuardOpen, nil
+		g.log(ctx, actor, signals.KindDecision, "unfroze containment"+because(reason))
+	}
+	g.publish(ctx)
+	return nil
+}
+
+// publish shows the switch where workers and operations look.
+func (g *guard) publish(ctx workflow.Context) {
+	var memo any // nil deletes the field
+	if g.page.Frozen != nil {
+		memo = *g.page.Frozen
+	}
+	if err := workflow.UpsertMemo(ctx, map[string]any{signals.MemoFrozen: memo}); err != nil {
+		workflow.GetLogger(ctx).Error("Memo not updated.", "error", err)
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, signals.IncidentState.ValueSet(string(g.page.State))); err != nil {
+		workflow.GetLogger(ctx).Error("Search attributes not updated.", "error", err)
+	}
+	workflow.SetCurrentDetails(ctx, report.GuardDetails(&g.page, workflow.GetInfo(ctx).Namespace))
+}
+
+func (g *guard) log(ctx workflow.Context, actor string, kind signals.Kind, text string) {
+	g.page.WarRoom = append(g.page.WarRoom, signals.Entry{
+		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry),
+	})
+	workflow.SetCurrentDetails(ctx, report.GuardDetails(&g.page, workflow.GetInfo(ctx).Namespace))
+}
