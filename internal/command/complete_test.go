@@ -1,9 +1,6 @@
 package command_test
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -75,39 +72,4 @@ func TestValuesOfFlagsComplete(t *testing.T) {
 	require.Contains(t, fields, "host.id=")
 	require.Equal(t, noFilesOrSpace, fields[len(fields)-1])
 	require.Equal(t, []string{noFiles}, completions(t, nil, "amend", "a", "--set", "host.id="))
-}
-
-// The lines are typed into an interactive bash, with a firebreak that offers two
-// incidents and prints the arguments it is given.
-func TestBashCompletesIDsWithColons(t *testing.T) {
-	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash: want it in PATH")
-	}
-	const firebreak = `firebreak() { if [[ $1 == __complete ]]; then
-		[[ ${@: -2:1} == --set ]] && printf '%s\n' host.id= host.mac= :6 && return
-		printf '%s\n' $'crypto-miner:node-1:6949e5f10829\tKILL_CONTAINER, a miner: bad' $'capture:node-1:host\tCAPTURE, a tool' :4
-	else printf '<%s>' "$@"; echo; fi; }`
-	code, script, stderr := run(t, nil, "completion", "bash")
-	require.Equal(t, 0, code, stderr)
-	file := filepath.Join(t.TempDir(), "completion")
-	require.NoError(t, os.WriteFile(file, []byte(script+firebreak), 0o600))
-	for typed, want := range map[string]string{
-		"firebreak approve cr\t":                                             "<approve><crypto-miner:node-1:6949e5f10829>",
-		"firebreak approve crypto-miner:\t":                                  "<approve><crypto-miner:node-1:6949e5f10829>",
-		"firebreak approve crypto-miner:node-1:69\t":                         "<approve><crypto-miner:node-1:6949e5f10829>",
-		"firebreak approve --reason=x crypto-miner:n\t":                      "<approve><--reason=x><crypto-miner:node-1:6949e5f10829>",
-		"firebreak approve crypto-miner:n\tcapture:\t --reason 'a : b'":      "<approve><crypto-miner:node-1:6949e5f10829><capture:node-1:host><--reason><a : b>",
-		"firebreak approve c\tr\t":                                           "<approve><crypto-miner:node-1:6949e5f10829>",
-		"firebreak approve nothing:\t":                                       "<approve><nothing:>",
-		"firebreak amend capture:node-1:host --set host.i\t0a1b":             "<amend><capture:node-1:host><--set><host.id=0a1b>",
-		"firebreak amend capture:node-1:host --set host.id=1 --set ho\tm\t2": "<amend><capture:node-1:host><--set><host.id=1><--set><host.mac=2>",
-	} {
-		cmd := exec.CommandContext(t.Context(), bash, "--norc", "--noprofile", "-i")
-		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TERM=dumb", "PS1=", "COLUMNS=200"}
-		cmd.Stdin = strings.NewReader("source " + file + "\n" + typed + "\nexit\n")
-		out, _ := cmd.CombinedOutput() // it complains that there is no terminal
-		require.Contains(t, strings.Split(string(out), "\n"), want, "%q: %s", typed, out)
-	}
 }

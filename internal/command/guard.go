@@ -53,14 +53,24 @@ func (s *session) guardCommand(signal, short string) *cobra.Command {
 	return cmd
 }
 
-// toGuard is a signal to the guard, which is started where there is none.
+// toGuard is a signal to the guard, which is started where there is none. One
+// that was ended from outside is replaced by one that goes on with what it said
+// last, as workers do it: a signal that does not count must not thaw.
 func toGuard(taskQueue, signal string, payload func(receipt string) any) delivery {
 	return delivery{signals.GuardID, func(ctx context.Context, t Temporal, receipt string) (string, error) {
+		last, err := describe(ctx, t, signals.GuardID, "")
+		if err != nil && !notFound(err) {
+			return "", fmt.Errorf("look up the guard: %w", err)
+		}
+		input := signals.GuardInput{}
+		if frozen := decoded[*signals.Frozen](last.GetMemo().GetFields(), signals.MemoFrozen); frozen != nil {
+			input.Carried = &signals.GuardPage{State: signals.GuardFrozen, Frozen: frozen, WarRoom: []signals.Entry{}}
+		}
 		run, err := t.SignalWithStartWorkflow(ctx, signals.GuardID, signal, payload(receipt), client.StartWorkflowOptions{
 			TaskQueue:                taskQueue,
 			WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		}, signals.WorkflowGuard, signals.GuardInput{})
+		}, signals.WorkflowGuard, input)
 		if err != nil {
 			return "", fmt.Errorf("send %s: %w", signal, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
 	"firebreak/signals"
@@ -49,11 +50,47 @@ func TestFreezeAndUnfreezeStartTheGuardAndWaitForItsAnswer(t *testing.T) {
 	}
 }
 
+// The guard may have been ended from outside: what it said last holds.
+func TestAGuardThatIsStartedAgainGoesOnFromTheLastOne(t *testing.T) {
+	t.Parallel()
+	frozen := &signals.Frozen{By: "ann", Reason: "a drill", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	for name, test := range map[string]struct {
+		memo map[string]any
+		want signals.GuardInput
+	}{
+		"frozen":   {map[string]any{"frozen": frozen}, signals.GuardInput{Carried: &signals.GuardPage{State: signals.GuardFrozen, Frozen: frozen, WarRoom: []signals.Entry{}}}},
+		"unfrozen": {map[string]any{"frozen": nil}, signals.GuardInput{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newIncident(refuses("you are not entitled"))
+			temporal := g.temporal()
+			temporal.DescribeFn = func(string, string) (*workflow.WorkflowExecutionInfo, error) {
+				return execution{id: "firebreak-guard", status: enums.WORKFLOW_EXECUTION_STATUS_TERMINATED, memo: test.memo}.info(), nil
+			}
+			temporal.StartFn = func(_, signal string, arg any, _ client.StartWorkflowOptions, _ any, args []any) (string, error) {
+				require.Equal(t, []any{test.want}, args)
+				g.take("run-of-guard", signal, arg)
+				return "run-of-guard", nil
+			}
+			code, stdout, _ := run(t, temporal, "unfreeze", "--reason", "eve was here")
+			require.Equal(t, 1, code)
+			require.Equal(t, "firebreak-guard  refused  you are not entitled\n", stdout)
+		})
+	}
+}
+
 func TestAGuardThatCannotBeSignalledSaysWhy(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := run(t, &fakeTemporal{}, "freeze", "--reason", "a drill")
 	require.Equal(t, 1, code)
 	require.Equal(t, "firebreak-guard  refused  send freeze: no\n", stdout)
+
+	unknown := &fakeTemporal{DescribeFn: func(string, string) (*workflow.WorkflowExecutionInfo, error) {
+		return nil, serviceerror.NewUnavailable("down")
+	}}
+	_, stdout, _ = run(t, unknown, "freeze", "--reason", "a drill")
+	require.Equal(t, "firebreak-guard  refused  look up the guard: down\n", stdout)
 }
 
 func TestShowTellsWhetherContainmentIsFrozen(t *testing.T) {

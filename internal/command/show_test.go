@@ -82,14 +82,16 @@ func TestShowSaysWhyItHasNothingToShow(t *testing.T) {
 	}
 }
 
-// lookingOn is a Temporal whose looks at an incident are scripted: each has a
-// run, the first of its chain, how it stands, and the page it shows.
+// look is what one look at an incident shows: its run, the first of its chain,
+// how the run stands, and the state on its page.
 type look struct {
 	run, chain string
 	status     enums.WorkflowExecutionStatus
 	state      signals.State
 }
 
+// lookingOn is a Temporal where an incident is looked at again and again; the
+// last look repeats.
 func lookingOn(i *fakeIncident, looks ...look) *fakeTemporal {
 	temporal, n := i.temporal(), -1
 	temporal.DescribeFn = func(string, string) (*workflow.WorkflowExecutionInfo, error) {
