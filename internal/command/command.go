@@ -84,7 +84,9 @@ func (s *session) root() *cobra.Command {
 			"a flag wins over its variable, and the variable over the configuration file.",
 		Args:          knownCommand,
 		SilenceErrors: true,
-		SilenceUsage:  true,
+		// As cobra does it where it refuses unknown commands itself.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(s.Stderr)
 			_ = cmd.Help()

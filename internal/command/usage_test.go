@@ -17,6 +17,7 @@ func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                               "a command is missing",
 		"expl":                           `unknown command "expl": want explain`,
+		"aprove":                         `unknown command "aprove": want approve`,
 		"frobnicate":                     `unknown command "frobnicate": want amend, approve,`,
 		"incidents --nope":               "unknown flag: --nope",
 		"incidents x":                    "incidents: 1 arguments: want none",
