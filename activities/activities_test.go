@@ -37,6 +37,8 @@ type bench struct {
 	sysdig  *sysdigtest.Server
 	dir     string
 	stalled atomic.Bool // downloads stop in the middle
+
+	activities *activities.Activities
 }
 
 func newBench(t *testing.T, options sysdigtest.Options) *bench {
@@ -65,10 +67,11 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	suite.SetLogger(log.NewStructuredLogger(discard))
 	env := suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
-	env.RegisterActivity(&activities.Activities{
+	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
 		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
-	})
+	}
+	env.RegisterActivity(b.activities)
 	b.TestActivityEnvironment = env
 	return b
 }

@@ -79,14 +79,25 @@ func (a *Activities) Vet(ctx context.Context, in VetInput) (Vetting, error) {
 
 // sender looks the signal up in the history of the workflow's run. Servers
 // before 1.32, and those without an authorizer or without
-// frontend.enablePrincipalPropagation, name no principal.
+// frontend.enablePrincipalPropagation, name no principal. A signal that a reset
+// took over from an earlier run carries the principal of whoever reset, so it
+// counts as one of nobody's: the server writes those between the end of the task
+// at which it reset and the next task.
 func (a *Activities) sender(ctx context.Context, in VetInput, found *Vetting) error {
 	run := activity.GetInfo(ctx).WorkflowExecution
 	events := a.Temporal.GetWorkflowHistory(ctx, run.ID, run.RunID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	reset := false
 	for count := 0; events.HasNext(); {
 		event, err := events.Next()
 		if err != nil {
 			return fmt.Errorf("read the history of %s: %w", run.ID, err)
+		}
+		switch event.GetEventType() {
+		case enums.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+			reset = event.GetWorkflowTaskFailedEventAttributes().GetCause() == enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+		case enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
+			reset = false
+		default:
 		}
 		if event.GetWorkflowExecutionSignaledEventAttributes().GetSignalName() != in.Signal {
 			continue
@@ -95,7 +106,7 @@ func (a *Activities) sender(ctx context.Context, in VetInput, found *Vetting) er
 			continue
 		}
 		found.SentAt = event.GetEventTime().AsTime()
-		if principal := event.GetPrincipal(); principal.GetType() != serverPrincipal {
+		if principal := event.GetPrincipal(); !reset && principal.GetType() != serverPrincipal {
 			found.Principal = principal.GetName()
 		}
 		return nil

@@ -1,6 +1,6 @@
 // Command dev runs what Firebreak needs around it on one machine: a Temporal
 // server with its Web UI, and a simulated Sysdig. It is for demonstrations, tests
-// and development, never for production: nobody is authenticated.
+// and development, never for production: anybody on the machine may at least read.
 package main
 
 import (

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
@@ -71,6 +73,36 @@ func TestWorkflowsSurviveAKilledServer(t *testing.T) {
 	require.NoError(t, second.cmd.Wait(), "a terminated server ends well")
 }
 
+func TestTheServerSaysHowToUseAToken(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "with a space")
+	server := startProcess(t, "server", "--port", "0", "--headless", "--auth", dir, "--principal", "ann", "--principal", "eve=read")
+	require.Equal(t, filepath.Join(dir, "NAME.jwt"), server.value(t, "Tokens"))
+	require.FileExists(t, filepath.Join(dir, "eve.jwt"))
+	var denied *serviceerror.PermissionDenied
+	_, err := server.dial(t).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "incident", TaskQueue: "nobody"}, "Capture")
+	require.ErrorAs(t, err, &denied)
+
+	// What the printed line sets is all that a client needs.
+	shell := exec.CommandContext(t.Context(), "sh", "-c", server.value(t, "Use one")+` && printf %s "$TEMPORAL_GRPC_META_AUTHORIZATION"`)
+	authorization, err := shell.Output()
+	require.NoError(t, err)
+	ann, err := client.DialContext(t.Context(), client.Options{
+		HostPort: server.value(t, "Temporal"), Logger: quiet(), HeadersProvider: header{"authorization": string(authorization)},
+	})
+	require.NoError(t, err)
+	t.Cleanup(ann.Close)
+	startWorkflow(t, ann, "incident")
+	first, err := ann.GetWorkflowHistory(t.Context(), "incident", "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT).Next()
+	require.NoError(t, err)
+	require.Equal(t, "ann", first.GetPrincipal().GetName())
+}
+
+// header are headers of every request.
+type header map[string]string
+
+func (h header) GetHeaders(context.Context) (map[string]string, error) { return h, nil }
+
 func TestTheSimulatedSysdigKeepsItsLedgerOverARestart(t *testing.T) {
 	t.Parallel()
 	args := []string{
@@ -121,8 +153,12 @@ func TestWrongUsageIsExplained(t *testing.T) {
 		"log format":        {"server --log-format=xml", []string{`--log-format "xml": want text or json`}, 2},
 		"search attribute":  {"server --search-attribute Ticket=Colour", []string{`"Ticket=Colour": want NAME=TYPE`}, 2},
 		"dynamic config":    {"server --dynamic-config-value frontend.rps=many", []string{`"frontend.rps=many": want KEY=JSON`}, 2},
+		"role":              {"server --auth keys --principal ann=boss --principal bob/", []string{`"ann=boss": role "boss" of principal "ann": want read, write or admin`, `principal "bob/": want`}, 2},
+		"no auth":           {"server --principal ann", []string{`--principal "ann": want --auth with the folder`}, 2},
 		"step":              {"sysdig --step 0", []string{"--step 0s: want more than 0"}, 2},
 		"cannot be reached": {"server --ip 0.0.0.0", []string{"want a loopback address"}, 1},
+		"reached with auth": {"server --auth keys --ip 0.0.0.0", []string{"want a loopback address"}, 1},
+		"name taken":        {"server --auth keys --principal worker", []string{`principal "worker": want another name`}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -67,7 +67,19 @@ func printServer(w io.Writer, server *temporalserver.Server, options temporalser
 		row("Database", options.DatabaseFile)
 	}
 	row("Namespaces", strings.Join(server.Namespaces(), ", "))
+	if options.Auth != nil {
+		row("Tokens", options.Auth.TokenFile("NAME"))
+		row("Use one", fmt.Sprintf(`export TEMPORAL_GRPC_META_AUTHORIZATION="Bearer $(cat '%s')"`, options.Auth.TokenFile(exampleName(options.Auth))))
+	}
 	row("Stop", "Ctrl-C")
+}
+
+// exampleName is whose token to show the use of.
+func exampleName(auth *temporalserver.Auth) string {
+	if len(auth.Principals) > 0 {
+		return auth.Principals[0].Name
+	}
+	return temporalserver.AdminPrincipal
 }
 
 // newLogger writes to w, in a format and from a level up as flags name them.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -15,7 +16,7 @@ import (
 )
 
 // serverFlags are those of `temporal server start-dev` that say something here,
-// with the same names and meaning.
+// with the same names and meaning, and --auth and --principal, which it lacks.
 type serverFlags struct {
 	ip               string
 	port             int
@@ -25,6 +26,8 @@ type serverFlags struct {
 	dbFilename       string
 	searchAttributes []string
 	dynamicConfig    []string
+	auth             string
+	principals       []string
 	logLevel         string
 	logFormat        string
 }
@@ -38,6 +41,8 @@ func (f *serverFlags) register(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.dbFilename, "db-filename", "f", "", "SQLite `file` to keep everything in; none keeps it in memory")
 	flags.StringArrayVar(&f.searchAttributes, "search-attribute", nil, "`NAME=TYPE` of a search attribute to have beside Firebreak's; may be repeated")
 	flags.StringArrayVar(&f.dynamicConfig, "dynamic-config-value", nil, "`KEY=JSON` setting of the server; may be repeated")
+	flags.StringVar(&f.auth, "auth", "", "`folder` of tokens, made if it is not there; callers need one to change anything (default: no authentication)")
+	flags.StringArrayVar(&f.principals, "principal", nil, "`NAME[=ROLE]` of somebody to make a token for; the role is read, write (default) or admin; may be repeated")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "lowest `level` to log: debug, info, warn, error or never")
 	flags.StringVar(&f.logFormat, "log-format", "text", "`format` of the log on stderr: text or json")
 }
@@ -47,6 +52,7 @@ func (f *serverFlags) options(stderr io.Writer, uiPortSet bool) (temporalserver.
 	logger, logErr := newLogger(stderr, f.logLevel, f.logFormat)
 	attributes, attributesErr := parseSearchAttributes(f.searchAttributes)
 	dynamic, dynamicErr := parseDynamicConfig(f.dynamicConfig)
+	auth, authErr := parseAuth(f.auth, f.principals)
 	options := temporalserver.Options{
 		IP:               f.ip,
 		Port:             f.port,
@@ -56,6 +62,7 @@ func (f *serverFlags) options(stderr io.Writer, uiPortSet bool) (temporalserver.
 		Namespaces:       f.namespaces,
 		SearchAttributes: attributes,
 		DynamicConfig:    dynamic,
+		Auth:             auth,
 		Logger:           logger,
 	}
 	if options.IP == "localhost" {
@@ -66,7 +73,7 @@ func (f *serverFlags) options(stderr io.Writer, uiPortSet bool) (temporalserver.
 	}
 	return options, errors.Join(
 		portError("--port", options.Port), portError("--ui-port", options.UIPort),
-		logErr, attributesErr, dynamicErr,
+		logErr, attributesErr, dynamicErr, authErr,
 	)
 }
 
@@ -75,6 +82,33 @@ func portError(flag string, port int) error {
 		return fmt.Errorf("%s %d: want 0..65535", flag, port)
 	}
 	return nil
+}
+
+// parseAuth is nil when nothing asks for authentication. The folder becomes
+// absolute: what is printed of it is typed elsewhere.
+func parseAuth(dir string, principals []string) (*temporalserver.Auth, error) {
+	if dir == "" && len(principals) == 0 {
+		return nil, nil
+	}
+	auth := &temporalserver.Auth{Dir: dir}
+	var errs []error
+	if dir == "" {
+		errs = append(errs, fmt.Errorf("--principal %q: want --auth with the folder for the token", principals[0]))
+	}
+	if absolute, err := filepath.Abs(dir); err != nil {
+		errs = append(errs, fmt.Errorf("--auth %q: %w", dir, err))
+	} else {
+		auth.Dir = absolute
+	}
+	for _, text := range principals {
+		principal, err := temporalserver.ParsePrincipal(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--principal %q: %w", text, err))
+			continue
+		}
+		auth.Principals = append(auth.Principals, principal)
+	}
+	return auth, errors.Join(errs...)
 }
 
 func parseSearchAttributes(values []string) (map[string]enumspb.IndexedValueType, error) {

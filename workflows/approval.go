@@ -124,12 +124,7 @@ func (a *approval) entitled(analyst string) error {
 }
 
 // asked are the groups that are asked by now; none means all.
-func (a *approval) asked() []string {
-	if len(a.policy.Groups) == 0 || !a.clock.Escalated {
-		return a.policy.Groups
-	}
-	return append(slices.Clone(a.policy.Groups), a.policy.EscalateTo...)
-}
+func (a *approval) asked() []string { return a.policy.Asked(a.clock.Escalated) }
 
 // members are the analysts who may decide by now, where trust is not open.
 func (a *approval) members() []string { return a.approvers.Members(a.asked()) }

@@ -34,6 +34,7 @@ func (r *response) notifier(ctx workflow.Context) {
 				return
 			}
 			r.notifying = true
+			breathe(ctx) // what happens at once is one message
 			r.notify(ctx)
 			r.notifying = false
 		}

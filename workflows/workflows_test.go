@@ -30,8 +30,13 @@ type bench struct {
 	capture func(activities.CaptureInput) (activities.Capture, error)
 	save    func(activities.SaveInput) (activities.StoredFile, error)
 	report  func(signals.Page) error
+	// vet knows of nobody who was authenticated, and of no freeze.
+	vet    func(activities.VetInput) (activities.Vetting, error)
+	choose func(activities.ApprovalInput) incident.Approval
+	notify func(activities.Notification) ([]string, error)
 
 	executed []activities.ActionInput
+	notified []activities.Notification
 	reported []signals.Page
 }
 
@@ -59,8 +64,22 @@ func newBench(t *testing.T) *bench {
 		return file, nil
 	}
 	b.report = func(signals.Page) error { return nil }
+	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, nil }
+	b.choose = func(in activities.ApprovalInput) incident.Approval { return in.Route }
+	b.notify = func(activities.Notification) ([]string, error) { return nil, nil }
 	var a *activities.Activities
 	b.RegisterActivity(a)
+	b.OnActivity(a.Vet, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.VetInput) (activities.Vetting, error) { return b.vet(in) }).Maybe()
+	b.OnActivity(a.ChooseApproval, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.ApprovalInput) (incident.Approval, error) {
+			return b.choose(in), nil
+		}).Maybe()
+	b.OnActivity(a.Notify, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, n activities.Notification) ([]string, error) {
+			b.notified = append(b.notified, n)
+			return b.notify(n)
+		}).Maybe()
 	b.OnActivity(a.Enrich, mock.Anything, mock.Anything).Return(
 		func(context.Context, activities.EnrichInput) (activities.Enrichment, error) { return b.enrich() }).Maybe()
 	b.OnActivity(a.ExecuteAction, mock.Anything, mock.Anything).Return(
@@ -109,6 +128,21 @@ func (b *bench) run(playbook any, in signals.Input, events ...incident.Incident)
 	return page
 }
 
+// receipt is what became of a signal.
+func (b *bench) receipt(id string) signals.Receipt {
+	b.t.Helper()
+	answer, err := b.QueryWorkflow(signals.QueryReceipt, id)
+	require.NoError(b.t, err)
+	var receipt signals.Receipt
+	require.NoError(b.t, answer.Get(&receipt))
+	return receipt
+}
+
+// refusal is an activity's error that is not retried.
+func refusal(kind, text string, details ...any) error {
+	return temporal.NewNonRetryableApplicationError(text, kind, nil, details...)
+}
+
 // miner is an event with every field CryptoMiner needs.
 func miner() incident.Incident {
 	inc := incident.Incident{
@@ -124,11 +158,13 @@ func miner() incident.Incident {
 func noCoolDown() *incident.Duration { return new(incident.Duration) }
 
 func minerInput() signals.Input {
-	return signals.Input{Route: incident.Route{Name: "crypto-miner", Playbook: "crypto-miner", CoolDown: noCoolDown()}}
+	return signals.Input{
+		Route: incident.Route{Name: "crypto-miner", Playbook: "crypto-miner", CoolDown: noCoolDown()}, Revision: signals.Revision,
+	}
 }
 
 func captureInput() signals.Input {
-	return signals.Input{Route: incident.Route{Name: "capture", Playbook: "capture"}}
+	return signals.Input{Route: incident.Route{Name: "capture", Playbook: "capture"}, Revision: signals.Revision}
 }
 
 func decision(analyst string) signals.Decision {

@@ -84,13 +84,7 @@ func TestAnAnalystRejectsWithFirebreak(t *testing.T) {
 
 func TestAnAnalystApprovesWithTheTemporalCLI(t *testing.T) {
 	t.Parallel()
-	cli := os.Getenv("TEMPORAL_CLI")
-	if cli == "" {
-		var err error
-		if cli, err = exec.LookPath("temporal"); err != nil {
-			t.Skip("there is no temporal command: want it in PATH, or its path in TEMPORAL_CLI")
-		}
-	}
+	cli := temporalCommand(t)
 	f := install(t, shared, routes, sysdigtest.Options{})
 	f.worker()
 	i := f.openMiner()
@@ -100,4 +94,17 @@ func TestAnAnalystApprovesWithTheTemporalCLI(t *testing.T) {
 	require.Zero(t, sent.code, sent.stderr)
 	page := i.contained()
 	require.True(t, told(page, signals.KindDecision, "approved KILL_CONTAINER: confirmed miner"))
+}
+
+// temporalCommand is the `temporal` command. Without one the test is skipped.
+func temporalCommand(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("TEMPORAL_CLI"); path != "" {
+		return path
+	}
+	path, err := exec.LookPath("temporal")
+	if err != nil {
+		t.Skip("there is no temporal command: want it in PATH, or its path in TEMPORAL_CLI")
+	}
+	return path
 }

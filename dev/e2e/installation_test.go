@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func (f *installation) worker() *process {
 	args := append([]string{
 		"worker", "--metrics-listen", "127.0.0.1:0", "--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL,
 	}, f.args...)
-	return start(f.t, "worker", f.env, firebreak(), args...)
+	return start(f.t, "worker", f.envOf("worker"), firebreak(), args...)
 }
 
 // open sends an event that opens an incident.
@@ -157,12 +158,36 @@ type result struct {
 	code           int
 }
 
-// run runs a command to its end.
+// run runs a command to its end, without a token if the Temporal server wants
+// one.
 func (f *installation) run(command string, args ...string) result {
+	f.t.Helper()
+	return f.runIn(f.env, command, args...)
+}
+
+// runAs runs a command to its end as a principal of the Temporal server.
+func (f *installation) runAs(principal, command string, args ...string) result {
+	f.t.Helper()
+	return f.runIn(f.envOf(principal), command, args...)
+}
+
+// envOf is the environment of a principal's processes. Where nobody is
+// authenticated it is everybody's.
+func (f *installation) envOf(principal string) []string {
+	f.t.Helper()
+	if len(f.temporal.principals) == 0 {
+		return f.env
+	}
+	token, err := f.temporal.token(principal)
+	require.NoError(f.t, err)
+	return slices.Concat(f.env, []string{"TEMPORAL_GRPC_META_AUTHORIZATION=Bearer " + token})
+}
+
+func (f *installation) runIn(env []string, command string, args ...string) result {
 	f.t.Helper()
 	var stdout, stderr strings.Builder
 	cmd := exec.CommandContext(f.ctx, command, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = f.env, &stdout, &stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		var exit *exec.ExitError
 		require.ErrorAs(f.t, err, &exit)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,7 +42,7 @@ func (f *installation) relaunchStarter() {
 func (f *installation) launchStarter(listen string) {
 	f.t.Helper()
 	args := append(append([]string{"starter", "--listen", listen}, f.args...), f.starterArgs...)
-	f.starterProc = start(f.t, "starter", append(f.env, f.starterEnv...), firebreak(), args...)
+	f.starterProc = start(f.t, "starter", slices.Concat(f.envOf("starter"), f.starterEnv), firebreak(), args...)
 }
 
 // listening waits until the starter listens, and returns where.

@@ -23,39 +23,65 @@ type temporalServer struct {
 	dir, address string
 	// settings are those of its dynamic configuration that are not the default.
 	settings []string
+	// principals are who has a token, beside Firebreak's own processes. A server
+	// that has none does not authenticate.
+	principals []string
 }
 
 // startTemporal starts a server on a database in dir; port "0" picks a free one.
 func startTemporal(ctx context.Context, dir, port string, settings ...string) (*temporalServer, error) {
-	args := []string{"server", "--headless", "--port", port, "--db-filename", filepath.Join(dir, "temporal.db"), "--log-level", "error"}
-	for _, setting := range settings {
-		args = append(args, "--dynamic-config-value", setting)
-	}
-	p, err := launch(dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...)
-	if err != nil {
-		return nil, err
-	}
-	s := &temporalServer{process: p, dir: dir, settings: settings}
-	s.address, err = p.await(ctx, `(?m)^Temporal\s+(\S+)$[\s\S]*^Stop`)
-	if err == nil {
-		s.Client, err = client.DialContext(ctx, client.Options{
-			HostPort: s.address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-		})
-	}
-	if err != nil {
-		p.kill()
-		return nil, fmt.Errorf("start temporal server: %w", err)
-	}
-	return s, nil
+	s := &temporalServer{dir: dir, settings: settings}
+	return s, s.start(ctx, port)
 }
 
-// ownTemporal starts a server that a test may kill.
-func ownTemporal(t *testing.T) *temporalServer {
+// start starts the server. Its client is that of an administrator.
+func (s *temporalServer) start(ctx context.Context, port string) error {
+	args := []string{"server", "--headless", "--port", port, "--db-filename", filepath.Join(s.dir, "temporal.db"), "--log-level", "error"}
+	for _, setting := range s.settings {
+		args = append(args, "--dynamic-config-value", setting)
+	}
+	if len(s.principals) > 0 {
+		args = append(args, "--auth", s.dir)
+	}
+	for _, principal := range s.principals {
+		args = append(args, "--principal", principal)
+	}
+	var err error
+	if s.process, err = launch(s.dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...); err != nil {
+		return err
+	}
+	options := client.Options{Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}
+	s.address, err = s.await(ctx, `(?m)^Temporal\s+(\S+)$[\s\S]*^Stop`)
+	if err == nil && len(s.principals) > 0 {
+		var token string
+		token, err = s.token("admin")
+		options.Credentials, options.ConnectionOptions.TLSDisabled = client.NewAPIKeyStaticCredentials(token), true
+	}
+	if err == nil {
+		options.HostPort = s.address
+		s.Client, err = client.DialContext(ctx, options)
+	}
+	if err != nil {
+		s.kill()
+		return fmt.Errorf("start temporal server: %w", err)
+	}
+	return nil
+}
+
+// token is that of a principal.
+func (s *temporalServer) token(principal string) (string, error) {
+	token, err := os.ReadFile(filepath.Join(s.dir, principal+".jwt"))
+	return string(token), err
+}
+
+// ownTemporal starts a server that a test may kill. With principals it
+// authenticates: who has no token may only read.
+func ownTemporal(t *testing.T, principals ...string) *temporalServer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s, err := startTemporal(ctx, t.TempDir(), "0")
-	require.NoError(t, err)
+	s := &temporalServer{dir: t.TempDir(), principals: principals}
+	require.NoError(t, s.start(ctx, "0"))
 	t.Cleanup(func() { s.stop() }) // it may be another process by then
 	return s
 }
@@ -66,8 +92,8 @@ func (s *temporalServer) restart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("restart temporal server: %w", err)
 	}
-	again, err := startTemporal(ctx, s.dir, port, s.settings...)
-	if err != nil {
+	again := &temporalServer{dir: s.dir, settings: s.settings, principals: s.principals}
+	if err := again.start(ctx, port); err != nil {
 		return err
 	}
 	s.Client.Close()

@@ -107,9 +107,8 @@ func (r *Rules) Check(c Claim) error {
 	default:
 	}
 	who := "all groups"
-	groups := demanded.Groups
+	groups := demanded.Asked(true)
 	if len(groups) > 0 {
-		groups = append(slices.Clone(groups), demanded.EscalateTo...)
 		who = strings.Join(groups, ", ")
 	}
 	entitled := map[string]bool{}

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -59,6 +60,21 @@ type Approval struct {
 	EscalateTo []string `yaml:"escalate_to,omitempty" json:"escalate_to,omitempty"`
 	// ExpireAfter is when an unanswered request is denied.
 	ExpireAfter Duration `yaml:"expire_after" json:"expire_after,omitzero"`
+}
+
+// Asked are the groups that are asked, those it escalates to included once it is
+// escalated; none means all.
+func (a Approval) Asked(escalated bool) []string {
+	if len(a.Groups) == 0 || !escalated {
+		return a.Groups
+	}
+	asked := slices.Clone(a.Groups)
+	for _, group := range a.EscalateTo {
+		if !slices.Contains(asked, group) {
+			asked = append(asked, group)
+		}
+	}
+	return asked
 }
 
 // CaptureOptions shape a system capture.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -49,8 +50,16 @@ func settings() map[string]any {
 	}
 }
 
-func newTemporal(o Options, database *config.SQL, l *logger) (temporal.Server, error) {
-	services, hosts, err := services(o)
+func newTemporal(o Options, a *authority, database *config.SQL, l *logger) (temporal.Server, error) {
+	names := temporal.DefaultServices
+	// Named, because the server warns of what is left to its defaults.
+	authorizer, claims := authorization.NewNoopAuthorizer(), authorization.NewNoopClaimMapper()
+	if a != nil {
+		// The server's own workers have no token, but a frontend to themselves.
+		names = append(slices.Clone(names), string(primitives.InternalFrontendService))
+		authorizer, claims = authorization.NewDefaultAuthorizer(), newClaimMapper(a.keys, l)
+	}
+	services, hosts, err := services(o, names)
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +71,11 @@ func newTemporal(o Options, database *config.SQL, l *logger) (temporal.Server, e
 	}
 	return temporal.NewServer(
 		temporal.WithConfig(serverConfig(o, database, services)),
-		temporal.ForServices(temporal.DefaultServices),
+		temporal.ForServices(names),
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(l),
-		// Named, because the server warns of what is left to its defaults.
-		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
-		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
-			return authorization.NewNoopClaimMapper()
-		}),
+		temporal.WithAuthorizer(authorizer),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return claims }),
 		temporal.WithDynamicConfigClient(dynamic),
 	)
 }
@@ -107,16 +113,15 @@ func serverConfig(o Options, database *config.SQL, services map[string]config.Se
 			Visibility: config.VisibilityArchival{State: "disabled"},
 		},
 		NamespaceDefaults: config.NamespaceDefaults{Archival: disabled},
-		PublicClient:      config.PublicClient{HostPort: o.address()},
 	}
 }
 
 // services gives each of the server's services its port: the frontend the one
 // that callers use, the others any.
-func services(o Options) (map[string]config.Service, map[primitives.ServiceName]static.Hosts, error) {
+func services(o Options, names []string) (map[string]config.Service, map[primitives.ServiceName]static.Hosts, error) {
 	services := map[string]config.Service{}
 	hosts := map[primitives.ServiceName]static.Hosts{}
-	for _, name := range temporal.DefaultServices {
+	for _, name := range names {
 		port := o.Port
 		if name != string(primitives.FrontendService) {
 			var err error

@@ -26,10 +26,12 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 
-	c, err := client.NewLazyClient(client.Options{
-		HostPort: s.Address(),
-		Logger:   log.NewStructuredLogger(s.options.Logger),
-	})
+	options := client.Options{HostPort: s.Address(), Logger: log.NewStructuredLogger(s.options.Logger)}
+	if s.authority != nil {
+		options.Credentials = client.NewAPIKeyStaticCredentials(s.authority.admin)
+		options.ConnectionOptions.TLSDisabled = true // which a key would turn on
+	}
+	c, err := client.NewLazyClient(options)
 	if err != nil {
 		return fmt.Errorf("await temporal: %w", err)
 	}

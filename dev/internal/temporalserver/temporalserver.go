@@ -2,9 +2,9 @@
 // process, on one SQLite database, with the namespaces and search attributes
 // Firebreak needs: what `temporal server start-dev` does, as a library.
 //
-// It is for demonstrations, tests and benchmarks. Nobody is authenticated, so it
-// binds to loopback addresses and refuses any other. The product must not import
-// it.
+// It is for demonstrations, tests and benchmarks. Nothing is encrypted and, unless
+// Options.Auth says otherwise, nobody is authenticated, so it binds to loopback
+// addresses and refuses any other. The product must not import it.
 package temporalserver
 
 import (
@@ -54,6 +54,9 @@ type Options struct {
 	SearchAttributes map[string]enumspb.IndexedValueType
 	// DynamicConfig overrides the server's settings, by Temporal's names for them.
 	DynamicConfig map[string]any
+	// Auth makes the server authenticate its callers. Nil lets everybody do
+	// everything.
+	Auth *Auth
 	// Logger takes the server's log, as much as its level lets through; the
 	// server has much to say below warning. Nil discards it.
 	Logger *slog.Logger
@@ -61,11 +64,12 @@ type Options struct {
 
 // Server is a running Temporal server.
 type Server struct {
-	options  Options
-	logger   *logger
-	temporal temporal.Server
-	ui       *uiserver.Server
-	stop     sync.Once
+	options   Options
+	authority *authority
+	logger    *logger
+	temporal  temporal.Server
+	ui        *uiserver.Server
+	stop      sync.Once
 }
 
 // Start starts a server and returns when it answers. It does not block while the
@@ -101,7 +105,10 @@ func newServer(options Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: options, logger: newLogger(options.Logger)}
-	if s.temporal, err = newTemporal(options, database, s.logger); err != nil {
+	if s.authority, err = openAuthority(options); err != nil {
+		return nil, err
+	}
+	if s.temporal, err = newTemporal(options, s.authority, database, s.logger); err != nil {
 		return nil, fmt.Errorf("configure temporal: %w", err)
 	}
 	if !options.Headless {
@@ -142,7 +149,7 @@ func (s *Server) stopAll() {
 func (o Options) complete() (Options, error) {
 	o.IP = cmp.Or(o.IP, defaultIP)
 	if ip := net.ParseIP(o.IP); ip == nil || !ip.IsLoopback() {
-		return o, fmt.Errorf("ip %q: want a loopback address such as %s, since callers are not authenticated", o.IP, defaultIP)
+		return o, fmt.Errorf("ip %q: want a loopback address such as %s, since nothing is encrypted and anybody may read", o.IP, defaultIP)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -150,6 +157,9 @@ func (o Options) complete() (Options, error) {
 	o.Namespaces = unique(append([]string{DefaultNamespace}, o.Namespaces...))
 	if slices.Contains(o.Namespaces, "") {
 		return o, errors.New(`namespace "": want a name`)
+	}
+	if err := o.Auth.check(); err != nil {
+		return o, err
 	}
 
 	var err error

@@ -1,0 +1,121 @@
+package approvals_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/approvals"
+	"firebreak/internal/config"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+const routes = `
+routes:
+  - {name: automatic, when: 'true', playbook: crypto-miner, approval: none, capture_first: true}
+  - {name: asked, when: 'true', playbook: crypto-miner, approval: {mode: one, groups: [soc], escalate_after: 1h, escalate_to: [leads]}}
+  - {name: pair, when: 'true', playbook: crypto-miner, approval: two}
+`
+
+const policies = `
+  policies:
+    - actions: [KILL_*]
+      when: incident.kubernetes.namespace == "prod"
+      approval: {mode: two, groups: [leads]}
+    - actions: [KILL_CONTAINER]
+      when: incident.labels["tier"] == "gold"
+      approval: two
+    - actions: [KILL_CONTAINER]
+      when: incident.labels["tier"] == "free"
+      approval: none
+`
+
+func rules(t *testing.T, yaml string) *approvals.Rules {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(yaml+routes), 0o600))
+	cfg, err := config.Load(file, func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	r, err := approvals.New(cfg)
+	require.NoError(t, err)
+	return r
+}
+
+func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
+	t.Parallel()
+	const groups = "groups: {soc: [ann, bob], leads: [carl, dora]}"
+	prod := &incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "prod"}}
+	for name, test := range map[string]struct {
+		yaml  string
+		claim approvals.Claim
+		want  string // why it does not hold
+	}{
+		"automatic":                         {"", approvals.Claim{Route: "automatic"}, ""},
+		"nobody approved":                   {"", approvals.Claim{Route: "asked"}, "this worker wants 1 of soc, leads to approve KILL_CONTAINER: 0 did"},
+		"a route nobody knows":              {"", approvals.Claim{Route: "mine"}, "this worker wants 1 of all groups"},
+		"a route nobody knows, approved":    {"", approvals.Claim{Route: "mine", ApprovedBy: []string{"ann"}}, ""},
+		"open, by anybody":                  {"", approvals.Claim{Route: "asked", ApprovedBy: []string{"mallory"}}, ""},
+		"open, twice the same":              {"", approvals.Claim{Route: "pair", ApprovedBy: []string{"ann", "Ann"}}, "this worker wants 2 of all groups to approve KILL_CONTAINER: 1 did"},
+		"a capture before containment":      {"", approvals.Claim{Route: "automatic", First: true}, ""},
+		"a capture first the route forbids": {"", approvals.Claim{Route: "asked", First: true}, "this worker wants 1 of"},
+		"listed, in the group":              {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, ""},
+		"listed, escalated":                 {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"carl"}}, ""},
+		"listed, taken off the list":        {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"eve"}}, "0 did"},
+		"opened with less trust":            {"verified", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, "the incident was opened with trust listed, and this worker wants verified"},
+		"opened with none":                  {"listed", approvals.Claim{Route: "automatic"}, "the incident was opened with trust open, and this worker wants listed"},
+		"opened with more trust":            {"listed", approvals.Claim{Route: "asked", Trust: "verified", ApprovedBy: []string{"ann"}}, ""},
+		"a policy":                          {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann", "carl"}, Incident: prod}, "this worker wants 2 of leads to approve KILL_CONTAINER: 1 did"},
+		"a policy that holds for no route":  {"policies", approvals.Claim{Route: "automatic", Trust: "listed", Incident: prod}, "this worker wants 2 of leads"},
+		"a policy, followed":                {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"dora", "carl"}, Incident: prod}, ""},
+		"no policy for it":                  {"policies", approvals.Claim{Route: "asked", Trust: "listed", Action: "CAPTURE", ApprovedBy: []string{"ann"}, Incident: prod}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			yaml := "approvals:\n  " + groups + "\n"
+			switch test.yaml {
+			case "":
+			case "policies":
+				yaml += "  trust: listed" + policies
+			default:
+				yaml += "  trust: " + test.yaml
+			}
+			if test.claim.Action == "" {
+				test.claim.Action = "KILL_CONTAINER"
+			}
+			err := rules(t, yaml).Check(test.claim)
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+			var denied *approvals.Denied
+			require.ErrorAs(t, err, &denied)
+		})
+	}
+}
+
+func TestADeniedClaimSaysHowTheActionIsToBeApproved(t *testing.T) {
+	t.Parallel()
+	r := rules(t, "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}"+policies)
+	err := r.Check(approvals.Claim{Route: "asked", Action: "KILL_PROCESS", Incident: &incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "prod"}}})
+	var denied *approvals.Denied
+	require.ErrorAs(t, err, &denied)
+	require.Equal(t, incident.ModeTwo, denied.Demanded.Mode)
+	require.Equal(t, []string{"leads"}, denied.Demanded.Groups)
+	require.Equal(t, []string{"leads"}, denied.Demanded.EscalateTo, "what the policy leaves out is the route's")
+	require.Equal(t, incident.Duration(3600e9), denied.Demanded.EscalateAfter)
+}
+
+func TestAPolicyThatCannotBeEvaluatedAsksTooManyRatherThanTooFew(t *testing.T) {
+	t.Parallel()
+	r := rules(t, "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}"+policies)
+	route := incident.DefaultApproval()
+	require.Equal(t, incident.ModeTwo, r.Choose("KILL_CONTAINER", &incident.Incident{}, route).Mode, "there is no label tier")
+	free := &incident.Incident{Labels: map[string]string{"tier": "free"}}
+	require.Equal(t, incident.ModeNone, r.Choose("KILL_CONTAINER", free, route).Mode)
+	require.Equal(t, route, r.Choose("KILL_PROCESS", free, route))
+	require.Equal(t, signals.TrustOpen, r.Trust())
+}

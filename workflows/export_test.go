@@ -1,0 +1,27 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/signals"
+)
+
+// Requested is a playbook for tests: CryptoMiner's containment, as somebody
+// asked for it.
+func Requested(requester string) func(workflow.Context, signals.Input) (signals.Page, error) {
+	return func(ctx workflow.Context, in signals.Input) (signals.Page, error) {
+		r, err := open(ctx, in, signals.PlaybookCryptoMiner)
+		if err != nil {
+			return signals.Page{}, err
+		}
+		r.requester = requester
+		if v := r.ask(ctx, r.killAction().request(r.page.Incident), r.in.Route.Approval); v != approved {
+			return r.close(ctx, v.outcome())
+		}
+		if err := r.during(ctx, signals.Containing, r.execute); err != nil {
+			return signals.Page{}, err
+		}
+		r.returns(ctx)
+		return r.close(ctx, signals.Contained)
+	}
+}

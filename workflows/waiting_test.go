@@ -1,0 +1,325 @@
+package workflows_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/activities"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+	"firebreak/workflows"
+)
+
+const day = 24 * time.Hour
+
+// week is a request that waits for seven days.
+func week() signals.Input {
+	in := minerInput()
+	in.Notify = true
+	in.Approvers = signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann", "carl"}, Groups: map[string][]string{"soc": {"ann"}, "leads": {"carl"}}}
+	in.Route.Approval = incident.Approval{
+		Mode: incident.ModeOne, Groups: []string{"soc"}, RemindEvery: incident.Duration(day),
+		EscalateAfter: incident.Duration(3 * day), EscalateTo: []string{"leads"}, ExpireAfter: incident.Duration(7 * day),
+	}
+	return in
+}
+
+// changes are what people were notified of, in order.
+func changes(all []activities.Notification) []activities.ChangeKind {
+	var kinds []activities.ChangeKind
+	for _, n := range all {
+		for _, c := range n.Changes {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	return kinds
+}
+
+// weekOfChanges is what seven days without an answer lead to.
+func weekOfChanges() []activities.ChangeKind {
+	const r = activities.ChangeReminder
+	return []activities.ChangeKind{
+		activities.ChangeOpened, activities.ChangeRequest, r, r, activities.ChangeEscalation, r, r, r, r,
+		activities.ChangeDecision, activities.ChangeClosed,
+	}
+}
+
+func TestAWeekWithoutAnAnswerRemindsEscalatesAndExpiresOnceEach(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	start := b.Now()
+	page := b.run(workflows.CryptoMiner, week(), miner())
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Equal(t, 7*day, b.Now().Sub(start).Round(time.Minute))
+	require.Equal(t, weekOfChanges(), changes(b.notified))
+	require.Len(t, texts(page, signals.KindReminder), 7)
+	require.Contains(t, texts(page, signals.KindReminder)[2], "escalated to leads: nobody answered request")
+	require.Empty(t, b.executed, "silence denies")
+	// One message a change: what happens at once is one.
+	require.Len(t, b.notified[0].Changes, 2)
+	for _, n := range b.notified {
+		require.Equal(t, n.Changes[0].Kind == activities.ChangeEscalation || n.Changes[0].At.Sub(start) > 3*day-time.Hour && n.Pending != nil, len(n.Groups) > 0,
+			"%s: the group is told from the escalation on, while it is asked", n.Changes[0].Kind)
+	}
+}
+
+func TestAWeekIsTheSameForAnIncidentThatMovesOnEveryDay(t *testing.T) {
+	t.Parallel()
+	in, b := opened(week(), miner()), newBench(t)
+	begin := b.Now()
+	var all []activities.Notification
+	events := []incident.Incident{miner()}
+	for n := range 6 {
+		// An hour after each midnight.
+		b.suggestWith(begin.Add(time.Duration(n)*day+time.Hour).Sub(b.Now()), signals.Note, signals.NoteText{Analyst: "ann", Text: "still thinking"})
+		in, _ = b.moves(workflows.CryptoMiner, in, events...)
+		events = nil
+		all = append(all, b.notified...)
+		b = b.after()
+	}
+	page := b.run(workflows.CryptoMiner, in)
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Equal(t, weekOfChanges(), changes(append(all, b.notified...)))
+	require.Len(t, texts(page, signals.KindReminder), 7)
+}
+
+func TestAnApprovalCountsAfterTheEscalationFromWhomItWasEscalatedTo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(2*day, signals.Approve, decision("carl"))
+	b.at(4*day, signals.Approve, decision("carl"))
+	page := b.run(workflows.CryptoMiner, week(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{`approve did not count: analyst "carl" is not entitled: the request is not escalated to leads yet`}, texts(page, signals.KindRefused))
+	require.Equal(t, []string{"carl"}, b.executed[0].Claim.ApprovedBy)
+}
+
+// TestADecisionSentAfterTheDeadlineIsLate is about an incident whose worker was
+// away when the request expired: what it reads first is an approval and the
+// timer, and only the history knows which was first.
+func TestADecisionSentAfterTheDeadlineIsLate(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		sent    time.Duration
+		outcome signals.State
+	}{
+		"before": {24*time.Hour - time.Second, signals.Contained},
+		"after":  {24*time.Hour + time.Second, signals.Expired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			asked := b.Now()
+			b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+				require.Equal(t, activities.VetInput{Signal: signals.Approve, Ordinal: 1, Sender: true, Freeze: true}, in)
+				return activities.Vetting{SentAt: asked.Add(test.sent)}, nil
+			}
+			b.RegisterDelayedCallback(func() { b.SignalWorkflowSkippingWorkflowTask(signals.Approve, decision("ann")) }, 24*time.Hour-time.Millisecond)
+			page := b.run(workflows.CryptoMiner, minerInput(), miner())
+			require.Equal(t, test.outcome, page.Outcome)
+			if test.outcome == signals.Expired {
+				require.Regexp(t, `^approve did not count: too late: request [0-9a-f]{12} expired at `, texts(page, signals.KindRefused)[0])
+			}
+		})
+	}
+}
+
+func TestAnApprovalDuringAFreezeIsRefusedAtOnceAndTheRequestStays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var by *signals.Frozen
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		require.True(t, in.Freeze)
+		return activities.Vetting{Frozen: by}, nil
+	}
+	var request string
+	b.RegisterDelayedCallback(func() {
+		request = b.query().Pending.ID
+		by = &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+		b.SignalWorkflow(signals.Approve, signals.Decision{Analyst: "ann", Receipt: "r-1"})
+	}, time.Minute)
+	b.RegisterDelayedCallback(func() {
+		require.Equal(t, request, b.query().Pending.ID)
+		require.Equal(t, signals.Receipt{Answered: true, Analyst: "ann", Text: "containment is frozen by bob since 2026-05-01T12:00:00Z: maintenance"}, b.receipt("r-1"))
+		require.Empty(t, b.executed)
+		by = nil
+		b.SignalWorkflow(signals.Approve, signals.Decision{Analyst: "ann", Reason: "at last", Receipt: "r-2"})
+	}, 2*time.Minute)
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+	require.Equal(t, signals.Receipt{Answered: true, Counted: true, Analyst: "ann", Text: "approved KILL_CONTAINER: at last"}, b.receipt("r-2"))
+	require.Equal(t, signals.Receipt{}, b.receipt("r-3"))
+}
+
+func TestARejectionAndACaptureAreNotFrozen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{}, errors.New("not asked")
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.Capture, captureInput(), miner())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Empty(t, texts(page, signals.KindRefused))
+}
+
+func TestAnAutomaticActionDuringAFreezeAsksAHuman(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	tries := 0
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if tries++; tries == 1 {
+			return activities.Execution{}, refusal(activities.ErrFrozen, "containment is frozen by bob since noon: maintenance")
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Contains(t, texts(page, signals.KindAction), "KILL_CONTAINER was not carried out: containment is frozen by bob since noon: maintenance")
+	require.Equal(t, []string{"ann"}, b.executed[1].Claim.ApprovedBy)
+}
+
+func TestWhatTheWorkerDemandsIsAskedForNext(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if len(in.Claim.ApprovedBy) < 2 {
+			return activities.Execution{}, refusal(activities.ErrNotPermitted, "this worker wants 2 of leads",
+				incident.Approval{Mode: incident.ModeTwo, Groups: []string{"leads"}, ExpireAfter: incident.Duration(time.Hour)})
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.RegisterDelayedCallback(func() { require.Equal(t, 2, b.query().Pending.Need) }, 2*time.Minute)
+	b.at(3*time.Minute, signals.Approve, decision("ann"))
+	b.at(4*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 2)
+}
+
+func TestAPolicyOfTheWorkerSaysHowASingleActionIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	in.Approvers.Policies = true
+	b.choose = func(in activities.ApprovalInput) incident.Approval {
+		require.Equal(t, "KILL_CONTAINER", in.Action)
+		require.Equal(t, "6949e5f10829", in.Incident.Container.ID)
+		in.Route.Mode = incident.ModeTwo
+		return in.Route
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"ann", "bob"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, "6949e5f10829", b.executed[0].Claim.Incident.Container.ID)
+}
+
+func TestASenderWhoCannotBeLookedUpIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+	broken := true
+	b.vet = func(activities.VetInput) (activities.Vetting, error) {
+		if broken {
+			return activities.Vetting{}, refusal("broken", "the history cannot be read")
+		}
+		return activities.Vetting{Principal: "ann"}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.RegisterDelayedCallback(func() { broken = false }, time.Hour)
+	b.at(2*time.Hour, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"approve did not count: its sender could not be looked up, send it again: the history cannot be read"}, texts(page, signals.KindRefused))
+}
+
+func TestUnderTrustVerifiedANoteIsItsSendersToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+	b.vet = func(vet activities.VetInput) (activities.Vetting, error) {
+		require.True(t, vet.Sender)
+		return activities.Vetting{Principal: map[int]string{1: "mallory"}[vet.Ordinal]}, nil
+	}
+	b.at(time.Minute, signals.Note, signals.NoteText{Analyst: "ceo", Text: "all is well"})
+	b.at(2*time.Minute, signals.Note, signals.NoteText{Analyst: "ceo", Text: "really"})
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, []string{`all is well (sent in the name of "ceo")`}, texts(page, signals.KindNote))
+	require.Equal(t, []string{`note did not count: unverified: the Temporal server has not authenticated its sender, who claims to be "ceo"`}, texts(page, signals.KindRefused))
+	for _, entry := range page.WarRoom {
+		require.NotEqual(t, "ceo", entry.Actor)
+	}
+}
+
+func TestWhatWasDoneCannotBeUndone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	watch := incident.Duration(time.Hour)
+	in.Route.CoolDown = &watch
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "oops", Receipt: "r"})
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, []string{"undo did not count: KILL_CONTAINER cannot be undone"}, texts(page, signals.KindRefused))
+	require.Equal(t, "KILL_CONTAINER cannot be undone", b.receipt("r").Text)
+}
+
+func TestNobodyCanStartAnIncidentThatWasApprovedAlready(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.suggest(time.Minute)
+	next, _ := b.moves(workflows.CryptoMiner, opened(minerInput(), miner()), miner())
+	forged := newBench(t)
+	forged.ExecuteWorkflow(workflows.CryptoMiner, next)
+	require.ErrorContains(t, forged.GetWorkflowError(), "carried: only a run that moves on hands it over")
+}
+
+func TestANotificationThatFailsIsInTheWarRoomAndBlocksNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Notify = true
+	in.Route.Approval.Mode = incident.ModeNone
+	b.notify = func(activities.Notification) ([]string, error) { return []string{"slack: 404 Not Found"}, nil }
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Contains(t, texts(page, signals.KindNotification), "notification failed: slack: 404 Not Found")
+}
+
+func TestAnIncidentDoesNotStayOpenForAChannelThatHangs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Notify = true
+	in.Route.Approval.Mode = incident.ModeNone
+	b.notify = func(activities.Notification) ([]string, error) { return nil, errors.New("no answer") } // is retried
+	start := b.Now()
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Less(t, b.Now().Sub(start), 10*time.Second)
+	require.Contains(t, strings.Join(texts(page, signals.KindNotification), "\n"), "not delivered within 5s of the close")
+}
+
+func TestNobodyIsNotifiedWhereThereIsNobody(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Empty(t, b.notified)
+}
