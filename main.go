@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"firebreak/internal/command"
 )
 
@@ -18,5 +20,6 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	os.Exit(command.Run(ctx, os.Args[1:], command.Env{
 		Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Terminal: term.IsTerminal(int(os.Stdin.Fd())),
 	}))
 }

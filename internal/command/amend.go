@@ -16,8 +16,8 @@ func (s *session) amendCommand() *cobra.Command {
 		Use:               "amend ID --set FIELD=VALUE",
 		Short:             "Supply fields that an incident's event did not have",
 		Args:              exactly(1, "the workflow ID of an incident"),
-		ValidArgsFunction: s.completeIDs,
-		RunE: func(cmd *cobra.Command, ids []string) error {
+		ValidArgsFunction: s.completeOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := from.check(s.environ); err != nil {
 				return err
 			}
@@ -25,14 +25,14 @@ func (s *session) amendCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.deliver(cmd.Context(), ids, delivery{
-				signal: signals.Amend, payload: signals.Amendment{Analyst: from.analyst, Fields: fields},
-				analyst: from.analyst, wait: from.wait, kind: signals.KindAmend,
-			})
+			return s.deliver(cmd.Context(), signals.Amend, from, to(args[0], "", signals.Amend, func(receipt string) any {
+				return signals.Amendment{Analyst: from.analyst, Fields: fields, Receipt: receipt}
+			}))
 		},
 	}
 	from.add(cmd)
 	cmd.Flags().StringArrayVar(&set, "set", nil, "`FIELD=VALUE`, like host.id=0a1b; may be repeated, required")
+	_ = cmd.RegisterFlagCompletionFunc("set", completeFields)
 	return cmd
 }
 

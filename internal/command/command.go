@@ -33,6 +33,8 @@ type Env struct {
 	Environ        []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Terminal says that Stdin is one: somebody sits there who can be asked.
+	Terminal bool
 	// Connect reaches Temporal. Nil connects with the settings of the `temporal`
 	// command: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on.
 	Connect func(context.Context) (Temporal, error)
@@ -46,6 +48,7 @@ func Run(ctx context.Context, args []string, env Env) int {
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
+	completionCommand(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -81,7 +84,9 @@ func (s *session) root() *cobra.Command {
 			"a flag wins over its variable, and the variable over the configuration file.",
 		Args:          knownCommand,
 		SilenceErrors: true,
-		SilenceUsage:  true,
+		// As cobra does it where it refuses unknown commands itself.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.SetOut(s.Stderr)
 			_ = cmd.Help()
@@ -101,10 +106,12 @@ func (s *session) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.config, "config", "",
 		"configuration `FILE`; "+config.FileName+" if there is one, else the built-in default")
 	root.PersistentFlags().StringVar(&s.output, "output", outputText, "`FORMAT` of the output: text or json")
+	_ = root.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]cobra.Completion{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.approveCommand(), s.rejectCommand(),
-		s.noteCommand(), s.amendCommand(),
+		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.freezeCommand(), s.unfreezeCommand(),
 	)
 	describeVariables(root)
 	return root

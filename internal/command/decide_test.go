@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 
@@ -10,52 +12,73 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"firebreak/internal/command"
 	"firebreak/signals"
 )
 
 func TestADecisionThatCountsIsToldInTheIncidentsWords(t *testing.T) {
 	t.Parallel()
-	i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER: confirmed"))
+	i := newIncident(counts("approved KILL_CONTAINER: confirmed"))
 	code, stdout, stderr := run(t, i.temporal(), "approve", minerID, "--reason", " confirmed ")
 	require.Equal(t, 0, code, stderr)
 	require.Equal(t, minerID+"  counted  approved KILL_CONTAINER: confirmed\n", stdout)
 	require.Equal(t, []sent{{"run-1", signals.Approve, signals.Decision{Analyst: "ann", Reason: "confirmed"}}}, i.sent)
 }
 
-func TestADecisionThatDoesNotCountIsAFailureWithItsReason(t *testing.T) {
+func TestADecisionThatCountsForAnotherAnalystSaysForWhom(t *testing.T) {
 	t.Parallel()
-	for name, entry := range map[string]signals.Entry{
-		"refused":       {Actor: "ann", Kind: signals.KindRefused, Text: "approve did not count: too late: it has expired"},
-		"not decodable": {Actor: "firebreak", Kind: signals.KindRefused, Text: "approve did not count: too late: it has expired"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			i := newIncident(func(string, any) []signals.Entry { return []signals.Entry{entry} })
-			code, stdout, stderr := run(t, i.temporal(), "approve", minerID, "--reason", "r", "--output", "json")
-			require.Equal(t, 1, code)
-			require.JSONEq(t, `[{"workflow_id":"`+minerID+`","counted":false,"reason":"too late: it has expired"}]`, stdout)
-			require.Equal(t, "firebreak: approve: counted by 0 of 1 incidents\n", stderr)
-		})
-	}
+	i := newIncident(counts("approved KILL_CONTAINER: r"))
+	code, stdout, _ := run(t, i.temporal(), "approve", minerID, "--reason", "r", "--analyst", "eve")
+	require.Equal(t, 0, code)
+	require.Equal(t, minerID+"  counted as ann  approved KILL_CONTAINER: r\n", stdout)
+	_, stdout, _ = run(t, i.temporal(), "approve", minerID, "--reason", "r", "--analyst", "eve", "--output", "json")
+	require.JSONEq(t, `[{"workflow_id":"`+minerID+`","verdict":"counted","counted":true,"analyst":"ann","reason":"approved KILL_CONTAINER: r"}]`, stdout)
 }
 
-func TestWhatOthersDoIsNotTakenForTheAnswer(t *testing.T) {
+func TestADecisionThatDoesNotCountIsAFailureWithItsReason(t *testing.T) {
 	t.Parallel()
-	for name, entry := range map[string]signals.Entry{
-		"nothing":               {Actor: "firebreak", Kind: signals.KindReminder, Text: "still waiting"},
-		"another's decision":    {Actor: "bob", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER: mine"},
-		"another's refusal":     {Actor: "bob", Kind: signals.KindRefused, Text: "approve did not count: too late"},
-		"the opposite decision": {Actor: "ann", Kind: signals.KindDecision, Text: "rejected KILL_CONTAINER: no"},
-		"another signal":        {Actor: "ann", Kind: signals.KindRefused, Text: "note did not count: too long"},
-		"a note that imitates":  {Actor: "ann", Kind: signals.KindNote, Text: "approved KILL_CONTAINER: confirmed"},
+	i := newIncident(refuses("too late: it has expired"))
+	code, stdout, stderr := run(t, i.temporal(), "approve", minerID, "--reason", "r", "--output", "json")
+	require.Equal(t, 1, code)
+	require.JSONEq(t, `[{"workflow_id":"`+minerID+`","verdict":"refused","counted":false,"analyst":"ann","reason":"too late: it has expired"}]`, stdout)
+	require.Equal(t, "firebreak: approve: 0 of 1 counted\n", stderr)
+}
+
+func TestEverySignalAsksForAReceiptOfItsOwn(t *testing.T) {
+	t.Parallel()
+	i := newIncident(counts("approved"))
+	_, stdout, _ := run(t, i.temporal(), "approve", minerID, minerID, "--reason", "r")
+	require.Len(t, i.receipts, 2, stdout)
+	require.NotContains(t, i.receipts, "")
+}
+
+func TestASignalWithoutAReceiptIsUnanswered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"not handled yet": {nil, "sent, but not answered within 3s: see `firebreak show " + minerID + "`"},
+		"a worker of an earlier version": {
+			serviceerror.NewQueryFailed("unknown queryType receipt. KnownQueryTypes=[incident war-room]"),
+			"sent, but this worker gives no receipts: see `firebreak show " + minerID + "`",
+		},
+		"no worker": {
+			serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down"),
+			"sent, but not answered within 3s: no worker answers for it: is `firebreak worker` running?",
+		},
+		"something else": {errors.New("out of order"), "sent, but not answered within 3s: out of order"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				i := newIncident(func(string, any) []signals.Entry { return []signals.Entry{entry} })
-				code, stdout, _ := run(t, i.temporal(), "approve", minerID, "--reason", "r", "--wait", "3s")
+				i := newIncident(func(string, any) signals.Receipt { return signals.Receipt{} })
+				temporal := i.temporal()
+				temporal.ReceiptFn = func(string, string, string) (signals.Receipt, error) { return signals.Receipt{}, test.err }
+				code, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r", "--wait", "3s")
 				require.Equal(t, 1, code)
-				require.Contains(t, stdout, "unanswered  sent, but not answered within 3s: see `firebreak show "+minerID+"`")
+				require.Equal(t, minerID+"  unanswered  "+test.want+"\n", stdout)
+				require.Len(t, i.sent, 1)
 			})
 		})
 	}
@@ -64,21 +87,52 @@ func TestWhatOthersDoIsNotTakenForTheAnswer(t *testing.T) {
 func TestAnAnswerThatComesLaterIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		i := newIncident(func(string, any) []signals.Entry { return nil })
+		i := newIncident(counts("approved KILL_CONTAINER"))
 		temporal, looks := i.temporal(), 0
-		inner := temporal.QueryFn
-		temporal.QueryFn = func(workflowID, runID string) (any, error) {
+		inner := temporal.ReceiptFn
+		temporal.ReceiptFn = func(workflowID, runID, id string) (signals.Receipt, error) {
 			switch looks++; looks {
+			case 1, 2:
+				return signals.Receipt{}, nil
 			case 3:
-				return nil, serviceerror.NewUnavailable("restarting")
-			case 5:
-				i.page.WarRoom = append(i.page.WarRoom, signals.Entry{Actor: "ann", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER"})
+				return signals.Receipt{}, serviceerror.NewUnavailable("restarting")
+			case 4:
+				return signals.Receipt{}, serviceerror.NewWorkflowNotReady("no workflow task yet")
+			default:
+				return inner(workflowID, runID, id)
 			}
-			return inner(workflowID, runID)
 		}
 		code, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r")
 		require.Equal(t, 0, code, stdout)
 		require.Equal(t, 5, looks)
+	})
+}
+
+func TestOneIncidentThatDoesNotAnswerHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids := []string{"capture:silent:host", "capture:quick:host"}
+		i := newIncident(counts("approved"))
+		temporal := i.temporal()
+		temporal.DescribeFn = func(workflowID, _ string) (*workflow.WorkflowExecutionInfo, error) {
+			return execution{id: workflowID}.info(), nil
+		}
+		temporal.SignalFn = func(_, runID, name string, arg any) error {
+			i.take(runID, name, arg)
+			return nil
+		}
+		temporal.ReceiptFn = func(workflowID, _, id string) (signals.Receipt, error) {
+			if workflowID == ids[0] {
+				require.Len(t, i.sent, 2, "everything is sent before anything is waited for")
+				return signals.Receipt{}, nil
+			}
+			return i.receipts[id], nil
+		}
+		code, stdout, stderr := run(t, temporal, "approve", ids[0], ids[1], "--reason", "r", "--wait", "2s")
+		require.Equal(t, 1, code)
+		require.Equal(t, ids[0]+"  unanswered  sent, but not answered within 2s: see `firebreak show "+ids[0]+"`\n"+
+			ids[1]+"   counted     approved\n", stdout)
+		require.Equal(t, "firebreak: approve: 1 of 2 counted\n", stderr)
 	})
 }
 
@@ -109,8 +163,14 @@ func moving(i *fakeIncident, chain string) *fakeTemporal {
 
 func TestADecisionGoesToTheRunThatTheIncidentHasMovedTo(t *testing.T) {
 	t.Parallel()
-	i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER: r"))
-	code, stdout, stderr := run(t, moving(i, "run-1"), "approve", minerID, "--reason", "r")
+	i := newIncident(counts("approved KILL_CONTAINER: r"))
+	temporal := moving(i, "run-1")
+	receipt := temporal.ReceiptFn
+	temporal.ReceiptFn = func(workflowID, runID, id string) (signals.Receipt, error) {
+		require.Equal(t, "run-2", runID, "the run that was signalled is asked")
+		return receipt(workflowID, runID, id)
+	}
+	code, stdout, stderr := run(t, temporal, "approve", minerID, "--reason", "r")
 	require.Equal(t, 0, code, stderr)
 	require.Equal(t, minerID+"  counted  approved KILL_CONTAINER: r\n", stdout)
 	require.Equal(t, []sent{{"run-2", signals.Approve, signals.Decision{Analyst: "ann", Reason: "r"}}}, i.sent)
@@ -130,7 +190,7 @@ func TestADecisionFollowsAnIncidentThatMovesOnAndNoOther(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER"))
+			i := newIncident(counts("approved KILL_CONTAINER"))
 			temporal := moving(i, test.chain)
 			looks, describe, signal := 0, temporal.DescribeFn, temporal.SignalFn
 			temporal.DescribeFn = func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
@@ -155,17 +215,31 @@ func TestADecisionFollowsAnIncidentThatMovesOnAndNoOther(t *testing.T) {
 	}
 }
 
-func TestADecisionIsSentEvenWhileNoWorkerRuns(t *testing.T) {
+func TestASignalThatCannotBeSentSaysWhy(t *testing.T) {
 	t.Parallel()
-	i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER"))
-	temporal := i.temporal()
-	temporal.QueryFn = func(string, string) (any, error) {
-		return nil, serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")
+	denied := serviceerror.NewPermissionDenied("no", "")
+	for name, test := range map[string]struct {
+		describe, signal error
+		want             string
+	}{
+		"no look-up": {denied, nil, "look up incident " + minerID + ": no"},
+		"no signal":  {nil, denied, "send approve: no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newIncident(counts("approved"))
+			temporal := i.temporal()
+			describe := temporal.DescribeFn
+			temporal.DescribeFn = func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
+				info, err := describe(workflowID, runID)
+				return info, errors.Join(err, test.describe)
+			}
+			temporal.SignalFn = func(string, string, string, any) error { return test.signal }
+			code, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r")
+			require.Equal(t, 1, code)
+			require.Equal(t, minerID+"  refused  "+test.want+"\n", stdout)
+		})
 	}
-	code, stdout, _ := run(t, temporal, "approve", minerID, "--reason", "r")
-	require.Equal(t, 1, code)
-	require.Contains(t, stdout, "unanswered  sent, but not answered: no worker answers")
-	require.Len(t, i.sent, 1)
 }
 
 func TestADecisionOnAnUnknownIncidentNamesThoseThatAreOpen(t *testing.T) {
@@ -182,41 +256,63 @@ func TestADecisionOnAnUnknownIncidentNamesThoseThatAreOpen(t *testing.T) {
 
 func TestEachOfSeveralIncidentsGetsItsOwnLine(t *testing.T) {
 	t.Parallel()
-	i := newIncident(says("ann", signals.KindDecision, "approved KILL_CONTAINER"))
+	i := newIncident(counts("approved KILL_CONTAINER"))
 	code, stdout, stderr := run(t, i.temporal(), "approve", "capture:gone:host", minerID, "--reason", "r")
 	require.Equal(t, 1, code)
 	require.Equal(t, "capture:gone:host                 refused  there is no incident \"capture:gone:host\", and none is open\n"+
 		minerID+"  counted  approved KILL_CONTAINER\n", stdout)
-	require.Equal(t, "firebreak: approve: counted by 1 of 2 incidents\n", stderr)
+	require.Equal(t, "firebreak: approve: 1 of 2 counted\n", stderr)
 }
 
-func TestNotesAndAmendmentsWaitForTheirAnswerToo(t *testing.T) {
+func TestOtherSignalsWaitForTheirAnswerToo(t *testing.T) {
 	t.Parallel()
-	t.Run("note", func(t *testing.T) {
-		t.Parallel()
-		i := newIncident(says("ann", signals.KindNote, "seen before"))
-		code, stdout, _ := run(t, i.temporal(), "note", minerID, "seen before")
-		require.Equal(t, 0, code, stdout)
-		require.Equal(t, []sent{{"run-1", signals.Note, signals.NoteText{Analyst: "ann", Text: "seen before"}}}, i.sent)
-	})
-	t.Run("amend", func(t *testing.T) {
-		t.Parallel()
-		i := newIncident(func(string, any) []signals.Entry {
-			return []signals.Entry{
-				{Actor: "ann", Kind: signals.KindAmend, Text: `host.id set to "0a=1b"`},
-				{Actor: "ann", Kind: signals.KindAmend, Text: `process.pid set to "7"`},
-			}
+	for name, test := range map[string]struct {
+		args []string
+		want sent
+	}{
+		"note": {
+			[]string{"note", minerID, " seen before "},
+			sent{"run-1", signals.Note, signals.NoteText{Analyst: "ann", Text: "seen before"}},
+		},
+		"amend": {
+			[]string{"amend", minerID, "--set", "host.id=0a=1b", "--set", "process.pid=7"},
+			sent{"run-1", signals.Amend, signals.Amendment{Analyst: "ann", Fields: map[string]signals.Scalar{"host.id": "0a=1b", "process.pid": "7"}}},
+		},
+		"undo": {
+			[]string{"undo", minerID, "--reason", "a false alarm"},
+			sent{"run-1", signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newIncident(counts("done"))
+			code, stdout, stderr := run(t, i.temporal(), test.args...)
+			require.Equal(t, 0, code, stderr)
+			require.Equal(t, minerID+"  counted  done\n", stdout)
+			require.Equal(t, []sent{test.want}, i.sent)
+
+			i = newIncident(refuses("KILL_CONTAINER cannot be undone"))
+			code, stdout, stderr = run(t, i.temporal(), test.args...)
+			require.Equal(t, 1, code)
+			require.Equal(t, minerID+"  refused  KILL_CONTAINER cannot be undone\n", stdout)
+			require.Equal(t, "firebreak: "+name+": 0 of 1 counted\n", stderr)
 		})
-		code, stdout, _ := run(t, i.temporal(), "amend", minerID, "--set", "host.id=0a=1b", "--set", "process.pid=7")
-		require.Equal(t, 0, code, stdout)
-		require.Contains(t, stdout, `host.id set to "0a=1b"; process.pid set to "7"`)
-		require.Equal(t, signals.Amendment{Analyst: "ann", Fields: map[string]signals.Scalar{"host.id": "0a=1b", "process.pid": "7"}}, i.sent[0].arg)
-	})
-	t.Run("amend refused", func(t *testing.T) {
-		t.Parallel()
-		i := newIncident(says("ann", signals.KindRefused, "amend did not count: too late: its fields are fixed"))
-		code, stdout, _ := run(t, i.temporal(), "amend", minerID, "--set", "host.id=0a1b")
+	}
+}
+
+// An interrupted command does not wait on; what was sent stays sent.
+func TestAnInterruptedWaitEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := newIncident(func(string, any) signals.Receipt { return signals.Receipt{} })
+		ctx, cancel := context.WithCancel(t.Context())
+		temporal := i.temporal()
+		temporal.ReceiptFn = func(string, string, string) (signals.Receipt, error) {
+			cancel()
+			return signals.Receipt{}, nil
+		}
+		code, stdout, _ := runIn(ctx, temporal, command.Env{}, "approve", minerID, "--reason", "r")
 		require.Equal(t, 1, code)
-		require.Contains(t, stdout, "refused  too late: its fields are fixed")
+		require.Contains(t, stdout, "unanswered  sent, but not answered before the interruption")
 	})
 }

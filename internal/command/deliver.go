@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,33 +12,42 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
+	"golang.org/x/sync/errgroup"
 
 	"firebreak/signals"
 )
 
-// delivery is a signal that an analyst sends, and how to recognise in the war
-// room that it counted.
+// delivery is a signal to one workflow.
 type delivery struct {
-	signal  string
-	payload any
-	analyst string
-	// kind and prefix are those of the entries that it leaves when it counts.
-	kind   signals.Kind
-	prefix string
-	// wait is how long an incident may take to answer.
-	wait time.Duration
+	workflowID string
+	// send sends the signal, with the ID of the receipt that is asked for, and
+	// returns the run that got it.
+	send func(ctx context.Context, t Temporal, receipt string) (runID string, err error)
 }
 
 // receipt is what became of a signal.
 type receipt struct {
 	WorkflowID string `json:"workflow_id"`
-	Counted    bool   `json:"counted"`
+	// Verdict is "counted"; "refused", also of what was not even sent; or
+	// "unanswered", when it is not known yet. An incident that --query selected
+	// and that did not say what it waits for is "skipped".
+	Verdict string `json:"verdict"`
+	Counted bool   `json:"counted"`
+	// Analyst is to whom the incident attributed the signal, if it answered.
+	Analyst string `json:"analyst"`
 	// Reason is the incident's own words, or why there are none.
 	Reason string `json:"reason"`
-
-	verdict string
 }
+
+// The verdicts.
+const (
+	verdictCounted    = "counted"
+	verdictRefused    = "refused"
+	verdictUnanswered = "unanswered"
+	verdictSkipped    = "skipped"
+)
 
 // errUnanswered is a signal of which it is not known yet what became of it.
 var errUnanswered = errors.New("sent, but not answered")
@@ -45,79 +55,109 @@ var errUnanswered = errors.New("sent, but not answered")
 // errClosed is an incident that takes no more signals.
 var errClosed = errors.New("the incident is closed")
 
-// pollInterval is the time between two looks into a war room.
+// pollInterval is the time between two questions for a receipt.
 const pollInterval = 200 * time.Millisecond
 
-// deliver sends a signal to incidents, one after the other, and says what
-// became of each.
-func (s *session) deliver(ctx context.Context, workflowIDs []string, d delivery) error {
+// maxAsked is how many incidents are asked at a time: each question has a worker
+// replay one.
+const maxAsked = 16
+
+// deliver sends a signal and says what became of it.
+func (s *session) deliver(ctx context.Context, signal string, from sender, deliveries ...delivery) error {
 	t, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	receipts, counted := make([]receipt, 0, len(workflowIDs)), 0
-	for _, id := range workflowIDs {
-		r := receipt{WorkflowID: id, verdict: "counted"}
-		switch r.Reason, err = d.to(ctx, t, id); {
-		case err == nil:
-			r.Counted = true
-			counted++
-		case errors.Is(err, errUnanswered):
-			r.verdict, r.Reason = "unanswered", err.Error()
-		default:
-			r.verdict, r.Reason = "refused", err.Error()
-		}
-		receipts = append(receipts, r)
-	}
-	if err := s.print(receipts, func(w io.Writer) error { return writeReceipts(w, receipts) }); err != nil {
+	return s.account(signal, from, post(ctx, t, from.wait, deliveries))
+}
+
+// account prints receipts. It is an error if a signal did not count.
+func (s *session) account(signal string, from sender, receipts []receipt) error {
+	if err := s.print(receipts, func(w io.Writer) error { return writeReceipts(w, receipts, from.analyst) }); err != nil {
 		return err
 	}
+	counted := 0
+	for _, r := range receipts {
+		if r.Counted {
+			counted++
+		}
+	}
 	if counted < len(receipts) {
-		return fmt.Errorf("%s: counted by %d of %d incidents", d.signal, counted, len(receipts))
+		return fmt.Errorf("%s: %d of %d counted", signal, counted, len(receipts))
 	}
 	return nil
 }
 
-// to sends the signal to one incident. It returns how the incident counted it;
-// the error says why it did not.
-func (d delivery) to(ctx context.Context, t Temporal, workflowID string) (string, error) {
-	chain := ""
-	for {
-		// One run is looked at and signalled: a decision is not about the next
-		// incident of the same target. That run also tells what became of the
-		// signal, for it takes what it got before it moves on.
-		run, err := describe(ctx, t, workflowID, "")
-		switch {
-		case notFound(err):
-			return "", unknown(ctx, t, workflowID)
-		case err != nil:
-			return "", fmt.Errorf("look up incident %s: %w", workflowID, err)
+// post sends signals in their order, and then waits for the answers. Nobody's
+// silence holds up a signal to somebody else.
+func post(ctx context.Context, t Temporal, wait time.Duration, deliveries []delivery) []receipt {
+	receipts := make([]receipt, len(deliveries))
+	var answers errgroup.Group
+	answers.SetLimit(maxAsked)
+	var waits []func() error
+	for i, d := range deliveries {
+		id := rand.Text()[:16]
+		receipts[i].WorkflowID = d.workflowID
+		runID, err := d.send(ctx, t, id)
+		if err != nil {
+			receipts[i].Verdict, receipts[i].Reason = verdictRefused, err.Error()
+			continue
 		}
-		runID := run.GetExecution().GetRunId()
-		if chain = cmp.Or(chain, run.GetFirstRunId()); chain != run.GetFirstRunId() {
-			return "", errClosed // and another one is open
-		}
-		_, page, err := query(ctx, t, workflowID, runID)
-		// The decision need not wait for the worker: Temporal keeps it.
-		silent := errors.Is(err, errNoWorker)
-		if err != nil && !silent {
-			return "", err
-		}
-		err = t.SignalWorkflow(ctx, workflowID, runID, d.signal, d.payload)
-		switch {
-		case notFound(err):
-			if movedOn(ctx, t, workflowID, runID) {
-				continue // meanwhile: the next run is asked
+		waits = append(waits, func() error {
+			answer, err := await(ctx, t, d.workflowID, runID, id, wait)
+			r := &receipts[i]
+			r.Counted, r.Analyst, r.Reason = answer.Counted, answer.Analyst, answer.Text
+			switch {
+			case err != nil:
+				r.Verdict, r.Reason = verdictUnanswered, err.Error()
+			case answer.Counted:
+				r.Verdict = verdictCounted
+			default:
+				r.Verdict = verdictRefused
 			}
-			return "", closed(ctx, t, workflowID, runID)
-		case err != nil:
-			return "", fmt.Errorf("send %s: %w", d.signal, err)
-		case silent:
-			return "", fmt.Errorf("%w: %w", errUnanswered, errNoWorker)
-		}
-		return d.await(ctx, t, workflowID, runID, len(page.WarRoom))
+			return nil
+		})
 	}
+	for _, w := range waits {
+		answers.Go(w)
+	}
+	_ = answers.Wait() // what fails is told by its receipt
+	return receipts
+}
+
+// to is a signal to an incident. Chain is the first run of the one that is
+// meant; "" means the one that is open, or was last.
+func to(workflowID, chain, signal string, payload func(receipt string) any) delivery {
+	return delivery{workflowID, func(ctx context.Context, t Temporal, receipt string) (string, error) {
+		chain := chain
+		for {
+			// One run is looked at and signalled: a decision is not about the next
+			// incident of the same target. That run also tells what became of the
+			// signal, for it takes what it got before it moves on.
+			run, err := describe(ctx, t, workflowID, "")
+			switch {
+			case notFound(err):
+				return "", unknown(ctx, t, workflowID)
+			case err != nil:
+				return "", fmt.Errorf("look up incident %s: %w", workflowID, err)
+			}
+			runID := run.GetExecution().GetRunId()
+			if chain = cmp.Or(chain, run.GetFirstRunId()); chain != run.GetFirstRunId() {
+				return "", errClosed // and another one is open
+			}
+			err = t.SignalWorkflow(ctx, workflowID, runID, signal, payload(receipt))
+			switch {
+			case err == nil:
+				return runID, nil
+			case !notFound(err):
+				return "", fmt.Errorf("send %s: %w", signal, err)
+			case !movedOn(ctx, t, workflowID, runID):
+				return "", closed(ctx, t, workflowID, runID)
+			}
+			// Meanwhile: the next run is asked.
+		}
+	}}
 }
 
 // describe looks a run up; an empty run ID means the latest.
@@ -135,59 +175,68 @@ func movedOn(ctx context.Context, t Temporal, workflowID, runID string) bool {
 	return err == nil && run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
 }
 
-// await looks into the war room until the signal's entry is there. Entries
-// before the given one were there when the signal was sent.
-func (d delivery) await(ctx context.Context, t Temporal, workflowID, runID string, before int) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.wait)
+// await asks for a receipt until there is one.
+func await(ctx context.Context, t Temporal, workflowID, runID, id string, wait time.Duration) (signals.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
+	hint := fmt.Errorf("see `firebreak show %s`", workflowID)
 	for {
-		_, page, err := query(ctx, t, workflowID, runID)
-		if err == nil {
-			if reason, found, refused := d.answer(page.WarRoom[min(before, len(page.WarRoom)):]); refused {
-				return "", errors.New(reason)
-			} else if found {
-				return reason, nil
-			}
+		answer, err := ask(ctx, t, workflowID, runID, id)
+		var failed *serviceerror.QueryFailed
+		switch {
+		case err == nil && answer.Answered:
+			return answer, nil
+		case errors.As(err, &failed) && strings.Contains(failed.Error(), "unknown queryType"):
+			return signals.Receipt{}, fmt.Errorf("sent, but this worker gives no receipts: %w", hint)
+		case err != nil && ctx.Err() == nil:
+			hint = err // one that replays, or comes back, may still answer
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w within %s: see `firebreak show %s`", errUnanswered, d.wait, workflowID)
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return signals.Receipt{}, fmt.Errorf("%w before the interruption: %w", errUnanswered, hint)
+			}
+			return signals.Receipt{}, fmt.Errorf("%w within %s: %w", errUnanswered, wait, hint)
 		case <-tick.C:
 		}
 	}
 }
 
-// answer finds what the incident wrote about the signal. The playbook logs a
-// counted one, and one that it refused, under the analyst's name, and one that
-// it could not decode under its own.
-func (d delivery) answer(entries []signals.Entry) (reason string, found, refused bool) {
-	var counted []string
-	for _, e := range entries {
-		if why, ok := strings.CutPrefix(e.Text, d.signal+" did not count: "); ok && e.Kind == signals.KindRefused &&
-			(e.Actor == d.analyst || e.Actor == "firebreak") {
-			return why, true, true
-		}
-		if e.Kind == d.kind && e.Actor == d.analyst && strings.HasPrefix(e.Text, d.prefix) {
-			counted = append(counted, e.Text)
-		}
+// ask asks a run what became of a signal.
+func ask(ctx context.Context, t Temporal, workflowID, runID, id string) (signals.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var r signals.Receipt
+	answer, err := t.QueryWorkflow(ctx, workflowID, runID, signals.QueryReceipt, id)
+	if err == nil {
+		err = answer.Get(&r)
 	}
-	return strings.Join(counted, "; "), len(counted) > 0, false
+	if err != nil {
+		return signals.Receipt{}, silence(ctx, err)
+	}
+	return r, nil
 }
 
 // closed says how an incident ended that takes no more signals.
 func closed(ctx context.Context, t Temporal, workflowID, runID string) error {
-	if _, page, err := query(ctx, t, workflowID, runID); err == nil && page.Outcome != "" {
-		return fmt.Errorf("the incident is closed: %s", page.Outcome)
+	if _, page, err := query[signals.Page](ctx, t, workflowID, runID); err == nil && page.Outcome != "" {
+		return fmt.Errorf("%w: %s", errClosed, page.Outcome)
 	}
 	return errClosed
 }
 
-func writeReceipts(w io.Writer, receipts []receipt) error {
+// writeReceipts names the analyst where the incident saw another one than the
+// one who acts.
+func writeReceipts(w io.Writer, receipts []receipt, analyst string) error {
 	t := newTable(w, "")
 	for _, r := range receipts {
-		t.row(r.WorkflowID, r.verdict, r.Reason)
+		verdict := r.Verdict
+		if r.Counted && r.Analyst != analyst {
+			verdict += " as " + r.Analyst
+		}
+		t.row(r.WorkflowID, verdict, r.Reason)
 	}
 	return t.flush()
 }
@@ -200,7 +249,7 @@ type sender struct {
 
 func (f *sender) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.analyst, "analyst", "", "`NAME` under which you act; $USER if it is not given")
-	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for the incident's answer")
+	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for an answer")
 }
 
 // check completes the flags and refuses bad ones.
@@ -213,6 +262,19 @@ func (f *sender) check(env environ) error {
 	}
 	if f.wait <= 0 {
 		return usagef("--wait %s: want more than 0, like 10s", f.wait)
+	}
+	return nil
+}
+
+// addReason adds the flag --reason.
+func addReason(cmd *cobra.Command, reason *string) {
+	cmd.Flags().StringVar(reason, "reason", "", "`WHY`, for the war room; required")
+}
+
+// checkReason trims the value of --reason and refuses an empty one.
+func checkReason(reason *string) error {
+	if *reason = strings.TrimSpace(*reason); *reason == "" {
+		return usagef("--reason is missing: want why, for the war room")
 	}
 	return nil
 }

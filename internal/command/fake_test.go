@@ -3,6 +3,8 @@ package command_test
 import (
 	"bytes"
 	"context"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +23,12 @@ type fakeTemporal struct {
 	DescribeFn func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error)
 	ListFn     func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryFn    func(workflowID, runID string) (any, error)
+	ReceiptFn  func(workflowID, runID, id string) (signals.Receipt, error)
 	SignalFn   func(workflowID, runID, name string, arg any) error
+	StartFn    func(workflowID, name string, arg any, options client.StartWorkflowOptions, workflow any, args []any) (runID string, err error)
+
+	// querying makes queries come one at a time.
+	querying sync.Mutex
 }
 
 var _ command.Temporal = (*fakeTemporal)(nil)
@@ -41,11 +48,19 @@ func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWo
 	return f.ListFn(r)
 }
 
-func (f *fakeTemporal) QueryWorkflow(_ context.Context, workflowID, runID, queryType string, _ ...any) (converter.EncodedValue, error) {
-	if f.QueryFn == nil || queryType != signals.QueryIncident {
-		return nil, serviceerror.NewNotFound("workflow not found")
+func (f *fakeTemporal) QueryWorkflow(_ context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error) {
+	f.querying.Lock()
+	defer f.querying.Unlock()
+	var answer any
+	var err error
+	switch {
+	case queryType == signals.QueryIncident && f.QueryFn != nil:
+		answer, err = f.QueryFn(workflowID, runID)
+	case queryType == signals.QueryReceipt && f.ReceiptFn != nil:
+		answer, err = f.ReceiptFn(workflowID, runID, args[0].(string))
+	default:
+		err = serviceerror.NewNotFound("workflow not found")
 	}
-	answer, err := f.QueryFn(workflowID, runID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,25 +78,54 @@ func (f *fakeTemporal) SignalWorkflow(_ context.Context, workflowID, runID, name
 	return f.SignalFn(workflowID, runID, name, arg)
 }
 
+func (f *fakeTemporal) SignalWithStartWorkflow(_ context.Context, workflowID, name string, arg any,
+	options client.StartWorkflowOptions, workflow any, args ...any,
+) (client.WorkflowRun, error) {
+	if f.StartFn == nil {
+		return nil, serviceerror.NewPermissionDenied("no", "")
+	}
+	runID, err := f.StartFn(workflowID, name, arg, options, workflow, args)
+	return fakeRun{runID: runID}, err
+}
+
 func (f *fakeTemporal) Close() {}
+
+// fakeRun is a run of which only the ID is known.
+type fakeRun struct {
+	client.WorkflowRun
+	runID string
+}
+
+func (r fakeRun) GetRunID() string { return r.runID }
 
 // run runs a command on a fake Temporal, as an analyst whose login is ann.
 func run(t *testing.T, temporal *fakeTemporal, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return runIn(t.Context(), temporal, command.Env{Stdin: &bytes.Buffer{}}, args...)
+}
+
+// runAt does so at a terminal, where the analyst types a line.
+func runAt(t *testing.T, temporal *fakeTemporal, typed string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return runIn(t.Context(), temporal, command.Env{Stdin: strings.NewReader(typed), Terminal: true}, args...)
+}
+
+func runIn(ctx context.Context, temporal *fakeTemporal, env command.Env, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = command.Run(t.Context(), args, command.Env{
-		Environ: []string{"USER=ann"}, Stdin: &bytes.Buffer{}, Stdout: &out, Stderr: &errs,
-		Connect: func(context.Context) (command.Temporal, error) { return temporal, nil },
-	})
+	env.Environ, env.Stdout, env.Stderr = []string{"USER=ann"}, &out, &errs
+	env.Connect = func(context.Context) (command.Temporal, error) { return temporal, nil }
+	code = command.Run(ctx, args, env)
 	return code, out.String(), errs.String()
 }
 
 // fakeIncident is one incident whose playbook answers signals.
 type fakeIncident struct {
 	page signals.Page
-	// answer is what the playbook writes into its war room for a signal.
-	answer func(name string, arg any) []signals.Entry
-	sent   []sent
+	// answer is what the playbook makes of a signal.
+	answer   func(name string, arg any) signals.Receipt
+	receipts map[string]signals.Receipt
+	// sent are the signals it got, without the IDs of their receipts.
+	sent []sent
 }
 
 type sent struct {
@@ -91,13 +135,12 @@ type sent struct {
 
 const minerID = "crypto-miner:node-1:6949e5f10829"
 
-func newIncident(answer func(name string, arg any) []signals.Entry) *fakeIncident {
+func newIncident(answer func(name string, arg any) signals.Receipt) *fakeIncident {
 	return &fakeIncident{
-		answer: answer,
+		answer: answer, receipts: map[string]signals.Receipt{},
 		page: signals.Page{
 			WorkflowID: minerID, RunID: "run-1", Playbook: "crypto-miner", Route: "crypto-miner", State: signals.AwaitingApproval,
 			Pending: &signals.Request{ID: "0123456789ab", Action: "KILL_CONTAINER", Need: 1, Have: []string{}, Parameters: map[string]any{"container.id": "6949e5f10829"}},
-			// An earlier decision of the same analyst, which no later one may be taken for.
 			WarRoom: []signals.Entry{{Actor: "ann", Kind: signals.KindDecision, Text: "approved CAPTURE: earlier"}},
 		},
 	}
@@ -108,37 +151,72 @@ func (i *fakeIncident) temporal() *fakeTemporal {
 	missing := serviceerror.NewNotFound("workflow not found")
 	return &fakeTemporal{
 		DescribeFn: func(workflowID, _ string) (*workflow.WorkflowExecutionInfo, error) {
-			if workflowID != minerID {
+			if workflowID != i.page.WorkflowID {
 				return nil, missing
 			}
-			return execution{id: minerID, run: i.page.RunID}.info(), nil
+			return execution{id: workflowID, run: i.page.RunID}.info(), nil
 		},
 		QueryFn: func(workflowID, runID string) (any, error) {
-			if workflowID != minerID || runID != "" && runID != i.page.RunID {
+			if workflowID != i.page.WorkflowID || runID != "" && runID != i.page.RunID {
 				return nil, missing
 			}
 			return i.page, nil
 		},
+		ReceiptFn: func(_, _, id string) (signals.Receipt, error) { return i.receipts[id], nil },
 		SignalFn: func(workflowID, runID, name string, arg any) error {
-			if workflowID != minerID {
+			if workflowID != i.page.WorkflowID {
 				return missing
 			}
-			i.sent = append(i.sent, sent{runID, name, arg})
-			i.page.WarRoom = append(i.page.WarRoom, i.answer(name, arg)...)
+			i.take(runID, name, arg)
 			return nil
 		},
 	}
 }
 
-// says answers every signal with one entry.
-func says(actor string, kind signals.Kind, text string) func(string, any) []signals.Entry {
-	return func(string, any) []signals.Entry { return []signals.Entry{{Actor: actor, Kind: kind, Text: text}} }
+// take takes a signal and writes its receipt.
+func (i *fakeIncident) take(runID, name string, arg any) {
+	id, arg := withoutReceipt(arg)
+	i.sent = append(i.sent, sent{runID, name, arg})
+	i.receipts[id] = i.answer(name, arg)
+}
+
+// withoutReceipt is the ID of a payload's receipt, and the payload without it.
+func withoutReceipt(arg any) (string, any) {
+	var id string
+	switch a := arg.(type) {
+	case signals.Decision:
+		id, a.Receipt = a.Receipt, ""
+		return id, a
+	case signals.NoteText:
+		id, a.Receipt = a.Receipt, ""
+		return id, a
+	case signals.Amendment:
+		id, a.Receipt = a.Receipt, ""
+		return id, a
+	case signals.Instruction:
+		id, a.Receipt = a.Receipt, ""
+		return id, a
+	default:
+		panic(arg)
+	}
+}
+
+// counts answers every signal of ann's with what the playbook made of it.
+func counts(text string) func(string, any) signals.Receipt {
+	return func(string, any) signals.Receipt {
+		return signals.Receipt{Answered: true, Counted: true, Analyst: "ann", Text: text}
+	}
+}
+
+// refuses answers every signal with why it does not count.
+func refuses(text string) func(string, any) signals.Receipt {
+	return func(string, any) signals.Receipt { return signals.Receipt{Answered: true, Analyst: "ann", Text: text} }
 }
 
 func TestEveryFlagOfTheAnalystHasAVariable(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	i := newIncident(says("bob", signals.KindDecision, "rejected KILL_CONTAINER: false alarm"))
+	i := newIncident(counts("rejected KILL_CONTAINER: false alarm"))
 	code := command.Run(t.Context(), []string{"reject", minerID}, command.Env{
 		Environ: []string{"FIREBREAK_ANALYST=bob", "FIREBREAK_REASON=false alarm", "FIREBREAK_REQUEST=0123456789ab"},
 		Stdout:  &out, Stderr: &out,

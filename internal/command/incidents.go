@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -41,9 +40,6 @@ type Row struct {
 	OpenedAt  time.Time `json:"opened_at"`
 }
 
-// watchInterval is the time between two looks of --watch.
-const watchInterval = 2 * time.Second
-
 // maxListed is the most that --limit takes.
 const maxListed = 1000
 
@@ -69,14 +65,17 @@ func (s *session) incidentsCommand() *cobra.Command {
 				return err
 			}
 			defer t.Close()
+			look := func() error {
+				rows, err := list(cmd.Context(), t, inState(state), limit)
+				if err != nil {
+					return err
+				}
+				return s.print(rows, func(w io.Writer) error { return writeRows(w, rows) })
+			}
 			if watch {
-				return s.watchIncidents(cmd.Context(), t, inState(state), limit)
+				return s.watch(cmd.Context(), func() (bool, error) { return false, look() })
 			}
-			rows, err := list(cmd.Context(), t, inState(state), limit)
-			if err != nil {
-				return err
-			}
-			return s.print(rows, func(w io.Writer) error { return writeRows(w, rows) })
+			return look()
 		},
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only incidents in `STATE`: "+states())
@@ -94,8 +93,18 @@ func states() string {
 	return strings.Join(names, ", ")
 }
 
-// Conditions of lists; those of inState are ANDed to the incidents'.
+// Conditions of lists; they are ANDed to the incidents'.
 const onlyOpen = " AND ExecutionStatus = 'Running'"
+
+// waitingFor selects the incidents that a decision can be sent to.
+func waitingFor(signal string) string {
+	condition := onlyOpen + fmt.Sprintf(" AND %s IS NOT NULL", signals.IncidentPending.GetName())
+	if signal == signals.Approve {
+		// There is nothing to approve yet; it can be rejected.
+		condition += fmt.Sprintf(" AND %s != '%s'", signals.IncidentState.GetName(), signals.NeedsFields)
+	}
+	return condition
+}
 
 // inState selects the incidents in a state; "" selects all.
 func inState(state string) string {
@@ -116,43 +125,10 @@ func isOutcome(state string) bool {
 	return slices.Contains(all[slices.Index(all, signals.Contained):], signals.State(state))
 }
 
-// watchIncidents prints the list whenever it has changed.
-func (s *session) watchIncidents(ctx context.Context, t Temporal, condition string, limit int) error {
-	out := s.Stdout
-	var shown []byte
-	for tick := time.NewTicker(watchInterval); ; {
-		rows, err := list(ctx, t, condition, limit)
-		var now bytes.Buffer
-		if err == nil {
-			s.Stdout = &now
-			err = s.print(rows, func(w io.Writer) error { return writeRows(w, rows) })
-		}
-		switch {
-		case ctx.Err() != nil:
-			return nil // Ctrl-C is how it ends
-		case err != nil:
-			return err
-		case !bytes.Equal(now.Bytes(), shown):
-			if shown != nil {
-				_, _ = fmt.Fprintln(out)
-			}
-			shown = now.Bytes()
-			if _, err := out.Write(shown); err != nil {
-				return fmt.Errorf("write output: %w", err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
 // list asks Temporal's visibility for incidents.
 func list(ctx context.Context, t Temporal, condition string, limit int) ([]Row, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		PageSize: int32(limit), //nolint:gosec // at most maxListed
+		PageSize: int32(min(limit, maxListed)), //nolint:gosec // it is small
 		// Of an incident that moved from run to run, the last one stands for it.
 		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus != 'ContinuedAsNew'",
 			signals.WorkflowCapture, signals.WorkflowCryptoMiner) + condition,

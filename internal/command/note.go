@@ -14,7 +14,7 @@ func (s *session) noteCommand() *cobra.Command {
 		Use:               "note ID TEXT",
 		Short:             "Write a note into an incident's war room",
 		Args:              exactly(2, "the workflow ID of an incident, and the note in quotes"),
-		ValidArgsFunction: s.completeIDs,
+		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := from.check(s.environ); err != nil {
 				return err
@@ -23,10 +23,9 @@ func (s *session) noteCommand() *cobra.Command {
 			if text == "" {
 				return usagef("TEXT is empty: want the note")
 			}
-			return s.deliver(cmd.Context(), args[:1], delivery{
-				signal: signals.Note, payload: signals.NoteText{Analyst: from.analyst, Text: text},
-				analyst: from.analyst, wait: from.wait, kind: signals.KindNote,
-			})
+			return s.deliver(cmd.Context(), signals.Note, from, to(args[0], "", signals.Note, func(receipt string) any {
+				return signals.NoteText{Analyst: from.analyst, Text: text, Receipt: receipt}
+			}))
 		},
 	}
 	from.add(cmd)

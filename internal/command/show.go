@@ -1,36 +1,56 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
 
 	"firebreak/internal/report"
 	"firebreak/signals"
 )
 
 func (s *session) showCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:               "show ID",
-		Short:             "Show an incident, what it waits for, and its war room",
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show an incident, what it waits for, and its war room",
+		Long: "Shows an incident, what it waits for, and its war room. `firebreak show " + signals.GuardID + "` shows\n" +
+			"whether containment is frozen, by whom, since when and why.",
 		Args:              exactly(1, "the workflow ID of an incident"),
-		ValidArgsFunction: s.completeIDs,
+		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := s.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer t.Close()
-			return s.show(cmd.Context(), t, args[0])
+			if watch {
+				return s.watchPage(cmd.Context(), t, args[0])
+			}
+			return s.show(cmd.Context(), t, args[0], "")
 		},
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "look every two seconds and print the page when it has changed, until the incident is closed or Ctrl-C")
+	return cmd
 }
 
-func (s *session) show(ctx context.Context, t Temporal, workflowID string) error {
-	raw, page, err := query(ctx, t, workflowID, "")
+// show shows a run; an empty run ID means the latest.
+func (s *session) show(ctx context.Context, t Temporal, workflowID, runID string) error {
+	if workflowID == signals.GuardID {
+		return show(ctx, s, t, workflowID, runID, writeGuard)
+	}
+	return show(ctx, s, t, workflowID, runID, writePage)
+}
+
+func show[P signals.Page | signals.GuardPage](ctx context.Context, s *session, t Temporal, workflowID, runID string,
+	text func(io.Writer, *P) error,
+) error {
+	raw, page, err := query[P](ctx, t, workflowID, runID)
 	switch {
 	case notFound(err):
 		return unknown(ctx, t, workflowID)
@@ -38,7 +58,30 @@ func (s *session) show(ctx context.Context, t Temporal, workflowID string) error
 		return err
 	}
 	// What was answered, not what this version knows of it.
-	return s.print(raw, func(w io.Writer) error { return writePage(w, page) })
+	return s.print(raw, func(w io.Writer) error { return text(w, page) })
+}
+
+// watchPage shows the incident whenever it has changed, from run to run, until
+// it is closed. It does not go on with the next incident of the same target.
+func (s *session) watchPage(ctx context.Context, t Temporal, workflowID string) error {
+	var chain, shown string
+	return s.watch(ctx, func() (bool, error) {
+		run, err := describe(ctx, t, workflowID, "")
+		switch {
+		case notFound(err):
+			return false, unknown(ctx, t, workflowID)
+		case err != nil:
+			return false, fmt.Errorf("look up incident %s: %w", workflowID, err)
+		}
+		if chain = cmp.Or(chain, run.GetFirstRunId()); chain != run.GetFirstRunId() {
+			return true, s.show(ctx, t, workflowID, shown)
+		}
+		shown = run.GetExecution().GetRunId()
+		// One that ends after this look is looked at once more.
+		ended := run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING &&
+			run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+		return ended, s.show(ctx, t, workflowID, shown)
+	})
 }
 
 func writePage(w io.Writer, page *signals.Page) error {
@@ -64,14 +107,19 @@ func writePage(w io.Writer, page *signals.Page) error {
 	for _, name := range page.Evidence {
 		t.row("  " + name)
 	}
-	t.row("war room")
-	t.indent = "  "
 	// Flushed, so that the names of files do not widen the column of times.
 	if err := t.flush(); err != nil {
 		return err
 	}
-	for i := range page.WarRoom {
-		e := &page.WarRoom[i]
+	return writeWarRoom(w, page.WarRoom)
+}
+
+func writeWarRoom(w io.Writer, entries []signals.Entry) error {
+	t := newTable(w, "")
+	t.row("war room")
+	t.indent = "  "
+	for i := range entries {
+		e := &entries[i]
 		t.row(timestamp(e.Time), e.Actor, string(e.Kind), e.Text)
 	}
 	return t.flush()
@@ -87,7 +135,7 @@ func writeRequest(t *table, page *signals.Page) {
 	t.indent = "  "
 	t.row("request", p.ID)
 	t.row("parameters", report.Parameters(p.Parameters))
-	t.row("approvals", fmt.Sprintf("%d of %d %s", len(p.Have), p.Need, strings.Join(p.Have, ", ")))
+	t.row("approvals", approvals(p))
 	t.row("expires", timestamp(p.ExpiresAt))
 	if page.State == signals.NeedsFields {
 		t.row("answer", fmt.Sprintf("firebreak amend %s --set FIELD=VALUE", page.WorkflowID))
@@ -97,17 +145,7 @@ func writeRequest(t *table, page *signals.Page) {
 	t.row("", fmt.Sprintf("firebreak reject %s --reason WHY", page.WorkflowID))
 }
 
-// completeIDs offers the IDs of open incidents to the shell.
-func (s *session) completeIDs(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	t, err := s.connect(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	defer t.Close()
-	open, _ := list(cmd.Context(), t, onlyOpen, maxListed)
-	var ids []string
-	for i := range open {
-		ids = append(ids, open[i].WorkflowID)
-	}
-	return ids, cobra.ShellCompDirectiveNoFileComp
+// approvals is how many analysts have approved of how many, and who.
+func approvals(r *signals.Request) string {
+	return strings.TrimSpace(fmt.Sprintf("%d of %d %s", len(r.Have), r.Need, strings.Join(r.Have, ", ")))
 }

@@ -25,6 +25,8 @@ type Temporal interface {
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
+		options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	Close()
 }
 
@@ -68,8 +70,9 @@ func (s *session) connect(ctx context.Context) (Temporal, error) {
 // errNoWorker is a playbook that does not answer.
 var errNoWorker = errors.New("no worker answers for it: is `firebreak worker` running?")
 
-// query asks an incident for its page; an empty run ID means the latest run.
-func query(ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, *signals.Page, error) {
+// query asks an incident, or the guard, for its page; an empty run ID means the
+// latest run.
+func query[P signals.Page | signals.GuardPage](ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, *P, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var raw json.RawMessage
@@ -77,12 +80,12 @@ func query(ctx context.Context, t Temporal, workflowID, runID string) (json.RawM
 	if err == nil {
 		err = answer.Get(&raw)
 	}
-	page := &signals.Page{}
+	page := new(P)
 	if err == nil {
 		err = json.Unmarshal(raw, page)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("query incident %s: %w", workflowID, silence(ctx, err))
+		return nil, nil, fmt.Errorf("query %s: %w", workflowID, silence(ctx, err))
 	}
 	return raw, page, nil
 }
@@ -113,6 +116,9 @@ const maxSuggested = 5
 
 // unknown says that an incident does not exist, and which do.
 func unknown(ctx context.Context, t Temporal, workflowID string) error {
+	if workflowID == signals.GuardID {
+		return errors.New("there is no guard: containment was never frozen")
+	}
 	open, err := list(ctx, t, onlyOpen, maxSuggested)
 	switch {
 	case err != nil:

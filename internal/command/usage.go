@@ -18,20 +18,11 @@ func (e *UsageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
 
-// exactly and atLeast are the numbers of arguments a command takes; what says
-// which they are.
+// exactly is the number of arguments that a command takes; what says which they
+// are.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s: %d arguments: want %s", cmd.Name(), len(args), what)
-		}
-		return nil
-	}
-}
-
-func atLeast(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < n {
 			return usagef("%s: %d arguments: want %s", cmd.Name(), len(args), what)
 		}
 		return nil
