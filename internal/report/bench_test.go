@@ -18,7 +18,7 @@ func BenchmarkDetails(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = report.Details(page, "default")
+				_ = report.Details(page, asked(), "default")
 			}
 		})
 	}

@@ -65,21 +65,60 @@ func hostile() signals.Page {
 	return page
 }
 
+// asked is whom the request of the waiting page was put to.
+func asked() report.Asked {
+	return report.Asked{
+		Since: at(15), Who: []string{"soc"}, Analysts: []string{"ann", "bob"}, Trust: signals.TrustListed,
+		EscalatesAt: at(45), RemindsAt: at(30),
+	}
+}
+
 func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 	t.Parallel()
+	plain, hostilePage := waiting(), hostile()
+
+	two := waiting()
+	two.Pending.Need, two.Pending.Have = 2, []string{"ann"}
+	two.WarRoom = append(two.WarRoom, signals.Entry{
+		Time: at(16), Actor: "ann", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER, 1 of 2: confirmed",
+	})
+
+	escalated := asked()
+	escalated.Reminders, escalated.RemindsAt, escalated.EscalatesAt = 2, at(50), time.Time{}
+	escalated.Escalated, escalated.Analysts = []string{"oncall", "managers"}, []string{"ann", "bob", "mia", "zoe"}
+
+	frozen := asked()
+	frozen.Frozen = &signals.Frozen{By: "bob", Reason: "a deployment looks like a miner", Since: at(10)}
+
 	needsFields := waiting()
 	needsFields.State = signals.NeedsFields
-	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id"}
+	needsFields.Incident.Host.ID, needsFields.Incident.Process.PID = "", 0
+	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id, process.pid"}
+
+	verified, open := asked(), report.Asked{Since: at(15), Trust: signals.TrustOpen}
+	verified.Trust = signals.TrustVerified
+
 	closed := waiting()
 	closed.Pending, closed.State, closed.Outcome = nil, signals.Contained, signals.Contained
-	closedPage, hostilePage, waitingPage := closed, hostile(), waiting()
+	closed.WarRoom = append(closed.WarRoom,
+		signals.Entry{Time: at(16), Actor: "ann", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER: confirmed miner"},
+		signals.Entry{Time: at(17), Actor: "sysdig", Kind: signals.KindAction, Text: "KILL_CONTAINER COMPLETED: execution 12"},
+		signals.Entry{Time: at(18), Actor: "firebreak", Kind: signals.KindCheck, Text: "the detection did not return"},
+		signals.Entry{Time: at(18), Actor: "firebreak", Kind: signals.KindOutcome, Text: "closed: contained"},
+	)
+
 	for name, text := range map[string]string{
-		"waiting.md":         report.Details(&waitingPage, "default"),
-		"other-namespace.md": report.Details(&waitingPage, "prod"),
-		"needs-fields.md":    report.Details(&needsFields, "default"),
-		"closed.md":          report.Details(&closedPage, "default"),
-		"report.md":          report.Report(&closedPage),
-		"hostile.md":         report.Details(&hostilePage, "default"),
+		"waiting.md":         report.Details(&plain, asked(), "default"),
+		"waiting-two.md":     report.Details(&two, asked(), "default"),
+		"escalated.md":       report.Details(&plain, escalated, "default"),
+		"frozen.md":          report.Details(&plain, frozen, "default"),
+		"needs-fields.md":    report.Details(&needsFields, asked(), "default"),
+		"verified.md":        report.Details(&plain, verified, "default"),
+		"open-to-all.md":     report.Details(&plain, open, "default"),
+		"other-namespace.md": report.Details(&plain, asked(), "prod"),
+		"closed.md":          report.Details(&closed, report.Asked{}, "default"),
+		"report.md":          report.Report(&closed),
+		"hostile.md":         report.Details(&hostilePage, asked(), "default"),
 		"hostile-report.md":  report.Report(&hostilePage),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,12 +138,12 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 func TestNothingFromAnEventCanDrawAHeadingALinkOrALine(t *testing.T) {
 	t.Parallel()
 	page, plain := hostile(), waiting()
-	text := report.Details(&page, "default") + report.Report(&page)
+	text := report.Details(&page, report.Asked{}, "default") + report.Report(&page)
 	for _, forbidden := range []string{"\n## Approved", "[link](", "![i](", " <img", "\n- 2026-01-01", "\u2028", "**approved**"} {
 		require.NotContains(t, text, forbidden)
 	}
 	headings := func(s string) int { return strings.Count(s, "\n#") }
-	require.Equal(t, headings(report.Details(&plain, "default")), headings(report.Details(&page, "default")))
+	require.Equal(t, headings(report.Details(&plain, report.Asked{}, "default")), headings(report.Details(&page, report.Asked{}, "default")))
 }
 
 func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
@@ -124,8 +163,50 @@ func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
 			Time: at(17), Actor: "ann", Kind: signals.KindNote, Text: fmt.Sprint("note ", i, strings.Repeat("*", 2000)),
 		})
 	}
-	text := report.Details(&page, "default")
+	text := report.Details(&page, report.Asked{}, "default")
 	require.LessOrEqual(t, len(text), report.MaxDetails)
 	require.Contains(t, text, "earlier entries")
 	require.Contains(t, text, "Decision wanted", "what is asked must never be pushed out")
+}
+
+func TestTheReportCutsNothing(t *testing.T) {
+	t.Parallel()
+	page := waiting()
+	long := strings.Repeat("a long command line ", 100) + "and its end"
+	page.Incident.Process.Cmdline = long
+	for i := range 50 {
+		page.Incident.Actions = append(page.Incident.Actions, incident.PolicyAction{Type: fmt.Sprint("action ", i)})
+		page.WarRoom = append(page.WarRoom, signals.Entry{Kind: signals.KindDecision, Text: fmt.Sprint(i, long)})
+		page.Evidence = append(page.Evidence, fmt.Sprint("file-", i))
+	}
+	text := report.Report(&page)
+	require.Equal(t, 101, strings.Count(text, long), "the field, and each entry twice")
+	for _, want := range []string{"action 49", "file-49"} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "more:")
+}
+
+func TestAClosedPageBeginsWithTheOutcomeAndWhoDecidedWhat(t *testing.T) {
+	t.Parallel()
+	page := waiting()
+	page.Pending, page.Outcome = nil, signals.Contained
+	for i := range 40 {
+		page.WarRoom = append(page.WarRoom, signals.Entry{Actor: "ann", Kind: signals.KindDecision, Text: fmt.Sprint("approved request ", i)})
+	}
+	text := report.Details(&page, report.Asked{Frozen: &signals.Frozen{By: "bob"}}, "default")
+	before, _, found := strings.Cut(text, "### Event")
+	require.True(t, found)
+	require.Contains(t, before, "**contained**")
+	require.Contains(t, before, "approved request 39")
+	require.NotContains(t, before, "approved request 31\n", "only the latest have room there")
+	require.NotContains(t, text, "frozen", "which is of no matter any more")
+}
+
+func TestNumbersInParametersAreWrittenAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	got := report.Parameters(map[string]any{
+		"pid": 2140169.0, "id": int64(7), "ratio": 0.5, "large": 1e300, "on": true, "name": "x", "list": []any{1.0, "a"},
+	})
+	require.Equal(t, "id=7, large=1e+300, list=[1 a], name=x, on=true, pid=2140169, ratio=0.5", got)
 }
