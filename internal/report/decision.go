@@ -65,13 +65,15 @@ func decision(w *writer, page *signals.Page, asked *Asked, namespace string) {
 	if missing {
 		w.raw("\n### Fields wanted to go on: ")
 		w.names(missingFields(p), maxList)
-		w.raw("\n\n")
+		w.end()
+		w.end()
 	} else {
 		w.raw("\n### Decision wanted: ")
 		w.text(p.Action, maxName)
 		w.raw(" ")
 		w.text(target, maxTarget)
-		w.raw("\n\n")
+		w.end()
+		w.end()
 		parameters(w, p.Parameters)
 		approvals(w, p)
 	}
@@ -87,7 +89,8 @@ func decision(w *writer, page *signals.Page, asked *Asked, namespace string) {
 	askedOf(w, asked)
 	w.line("Request")
 	w.code(p.ID, maxName)
-	w.raw("\n\n")
+	w.end()
+	w.end()
 	if missing {
 		amendment(w, page, namespace)
 		return
@@ -110,7 +113,7 @@ func parameters(w *writer, parameters map[string]any) {
 		w.text(name, maxName)
 		w.raw(": ")
 		w.code(parameter(parameters[name]), maxParameter)
-		w.raw("\n")
+		w.end()
 	}
 }
 
@@ -131,7 +134,7 @@ func approvals(w *writer, p *signals.Request) {
 	default:
 		w.raw("; the next must be another person's")
 	}
-	w.raw("\n")
+	w.end()
 }
 
 // askedOf says who was asked and who may answer.
@@ -157,7 +160,7 @@ func askedOf(w *writer, a *Asked) {
 			w.raw("; next reminder ")
 			w.timeUTC(a.RemindsAt)
 		}
-		w.raw("\n")
+		w.end()
 	}
 	switch {
 	case a.Escalated != nil:
@@ -168,11 +171,11 @@ func askedOf(w *writer, a *Asked) {
 		} else {
 			w.raw("yes")
 		}
-		w.raw("\n")
+		w.end()
 	case !a.EscalatesAt.IsZero():
 		w.line("Escalates")
 		w.timeUTC(a.EscalatesAt)
-		w.raw("\n")
+		w.end()
 	}
 	if len(a.Analysts) == 0 && a.Trust == "" {
 		return
@@ -183,7 +186,7 @@ func askedOf(w *writer, a *Asked) {
 	} else {
 		w.raw("anybody who can send a signal")
 	}
-	w.raw("\n")
+	w.end()
 	if a.Trust == signals.TrustVerified {
 		w.line("Verified")
 		w.raw("the analyst who counts is the one whom Temporal authenticated, whatever name the signal gives\n")

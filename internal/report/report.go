@@ -79,7 +79,8 @@ func heading(w *writer, page *signals.Page) {
 	w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, "Security event"), maxTarget)
 	w.raw(" on ")
 	w.text(inc.Target(), maxTarget)
-	w.raw("\n\n")
+	w.end()
+	w.end()
 	w.bold(string(cmp.Or(page.Outcome, page.State)))
 	if at := closedAt(page); !at.IsZero() {
 		w.raw(" at ")
@@ -101,7 +102,7 @@ func heading(w *writer, page *signals.Page) {
 	w.text(page.Playbook, maxName)
 	w.raw(", route ")
 	w.text(page.Route, maxName)
-	w.raw("\n")
+	w.end()
 }
 
 // closedAt is when the incident was closed, zero while it is open.
@@ -168,7 +169,7 @@ func fields(w *writer, inc *incident.Incident) {
 				}
 			}
 			if given {
-				w.raw("\n")
+				w.end()
 			}
 		})
 		if !fits {
@@ -217,7 +218,7 @@ func evidence(w *writer, files []string) {
 		if !w.within(endOfEvidence, func() {
 			w.raw("- ")
 			w.text(name, maxValue)
-			w.raw("\n")
+			w.end()
 		}) {
 			w.raw("- and ")
 			w.number(len(files) - i)
@@ -234,7 +235,7 @@ func warRoom(w *writer, page *signals.Page) {
 		if w.within(endOfWarRoom, func() { entry(w, &page.WarRoom[i]) }) {
 			continue
 		}
-		w.raw("\n")
+		w.end()
 		w.number(i + 1)
 		w.raw(" earlier entries are not shown: `firebreak show` and the query `", signals.QueryWarRoom, "` have them all.\n")
 		return
@@ -250,7 +251,7 @@ func entry(w *writer, e *signals.Entry) {
 	w.bold(e.Actor)
 	w.raw(" · ")
 	w.text(e.Text, maxEntry)
-	w.raw("\n")
+	w.end()
 }
 
 func image(c *incident.Container) string {

@@ -90,9 +90,13 @@ func harmless(s string) string {
 	}, s)
 }
 
-// bold is a name in bold. Spaces at its ends would undo that.
+// bold is a name in bold. Spaces at its ends would undo that, and so would, for
+// Temporal Web, a backslash, though it is escaped.
 func (w *writer) bold(s string) {
 	s = strings.Trim(signals.EscapeMarkdown(w.clip(s, maxName)), " ")
+	if before, found := strings.CutSuffix(s, `\\`); found {
+		s = before + "\uFFFD"
+	}
 	w.raw("**", cmp.Or(s, "?"), "**")
 }
 
@@ -142,6 +146,14 @@ func (w *writer) time(t time.Time) { w.b = t.UTC().AppendFormat(w.b, layout) }
 func (w *writer) timeUTC(t time.Time) {
 	w.time(t)
 	w.raw(" UTC")
+}
+
+// end ends a line. Spaces at its end would break it once more.
+func (w *writer) end() {
+	for len(w.b) > 0 && w.b[len(w.b)-1] == ' ' {
+		w.b = w.b[:len(w.b)-1]
+	}
+	w.b = append(w.b, '\n')
 }
 
 // line is a line of a list.
