@@ -4,12 +4,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 
 	"firebreak/internal/incident"
 	"firebreak/internal/report"
@@ -167,6 +170,57 @@ func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
 	require.LessOrEqual(t, len(text), report.MaxDetails)
 	require.Contains(t, text, "earlier entries")
 	require.Contains(t, text, "Decision wanted", "what is asked must never be pushed out")
+}
+
+// TestTheCommandsCanBeCopiedIntoAShell runs each block of code of the pages in
+// a shell in which temporal and firebreak only tell what they were given.
+func TestTheCommandsCanBeCopiedIntoAShell(t *testing.T) {
+	t.Parallel()
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh")
+	}
+	run := func(block string) []string {
+		const told = `temporal() { printf '%s\n--\n' "$@"; }; firebreak() { echo "$TEMPORAL_NAMESPACE"; temporal "$@"; }; `
+		out, err := exec.CommandContext(t.Context(), shell, "-c", told+block).Output()
+		require.NoError(t, err, block)
+		return strings.Split(strings.TrimSuffix(string(out), "\n--\n"), "\n--\n")
+	}
+	blocks := func(page *signals.Page) []string {
+		var found []string
+		for i, part := range strings.Split(report.Details(page, asked(), "prod"), "```\n") {
+			if i%2 == 1 {
+				found = append(found, part)
+			}
+		}
+		require.Len(t, found, 2)
+		return found
+	}
+	payload := func(data string) converter.RawValue {
+		return converter.NewRawValue(&common.Payload{Data: []byte(data)})
+	}
+
+	page := waiting()
+	approve := blocks(&page)
+	args := run(approve[0])
+	last := len(args) - 1
+	require.Equal(t, []string{"workflow", "signal", "--namespace", "prod", "-w", page.WorkflowID, "--name", "approve", "--input"}, args[:last])
+	decision, err := signals.DecodeDecision(payload(args[last]))
+	require.NoError(t, err)
+	require.Equal(t, signals.Decision{Analyst: "YOU", Reason: "WHY", Request: page.Pending.ID}, decision)
+	require.Equal(t, []string{"prod\napprove", page.WorkflowID, "--request", page.Pending.ID, "--reason", "WHY"}, run(approve[1]))
+
+	page.State, page.Pending.Parameters = signals.NeedsFields, map[string]any{"missing": "host.id, process.pid"}
+	amend := blocks(&page)
+	args = run(amend[0])
+	require.Equal(t, []string{"workflow", "signal", "--namespace", "prod", "-w", page.WorkflowID, "--name", "amend", "--input"}, args[:last])
+	amendment, err := signals.DecodeAmendment(payload(args[last]))
+	require.NoError(t, err)
+	require.Equal(t, signals.Amendment{Analyst: "YOU", Fields: map[string]signals.Scalar{"host.id": "VALUE", "process.pid": "VALUE"}}, amendment)
+	require.Equal(t, []string{"prod\namend", page.WorkflowID, "--set", "host.id=VALUE", "--set", "process.pid=VALUE"}, run(amend[1]))
+
+	page.WorkflowID = "it's a `strange` $(one)"
+	require.Contains(t, run(blocks(&page)[0]), "it_s a _strange_ $(one)", "one word, and nothing is run")
 }
 
 func TestTheReportCutsNothing(t *testing.T) {
