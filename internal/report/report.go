@@ -75,10 +75,15 @@ func Report(page *signals.Page) string {
 // heading says what happened and where, and how the incident stands.
 func heading(w *writer, page *signals.Page) {
 	inc := &page.Incident
+	known := inc.ID != ""
 	w.raw("## ")
-	w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, "Security event"), maxTarget)
-	w.raw(" on ")
-	w.text(inc.Target(), maxTarget)
+	if known {
+		w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, "Security event"), maxTarget)
+		w.raw(" on ")
+		w.text(inc.Target(), maxTarget)
+	} else {
+		w.raw("No event yet")
+	}
 	w.end()
 	w.end()
 	w.bold(string(cmp.Or(page.Outcome, page.State)))
@@ -86,12 +91,14 @@ func heading(w *writer, page *signals.Page) {
 		w.raw(" at ")
 		w.timeUTC(at)
 	}
-	w.raw(" · severity ")
-	w.number(int(inc.Severity))
-	w.raw(" (")
-	w.text(inc.SeverityLabel, maxName)
-	w.raw("), priority ")
-	w.text(string(inc.Priority), maxName)
+	if known {
+		w.raw(" · severity ")
+		w.number(int(inc.Severity))
+		w.raw(" (")
+		w.text(inc.SeverityLabel, maxName)
+		w.raw("), priority ")
+		w.text(string(inc.Priority), maxName)
+	}
 	w.raw(" · ")
 	w.count(page.Events.Count, "event")
 	if page.Events.Duplicates > 0 {
@@ -147,6 +154,9 @@ func decisive(kind signals.Kind) bool {
 
 // fields lists what is known of the event.
 func fields(w *writer, inc *incident.Incident) {
+	if inc.ID == "" {
+		return
+	}
 	w.raw("\n### Event\n\n")
 	left := 0
 	row := func(name string, code bool, values ...string) {
@@ -230,6 +240,9 @@ func evidence(w *writer, files []string) {
 
 // warRoom is the timeline, newest first, as much of it as fits.
 func warRoom(w *writer, page *signals.Page) {
+	if len(page.WarRoom) == 0 {
+		return
+	}
 	w.raw("\n### War room (UTC, newest first)\n\n")
 	for i := len(page.WarRoom) - 1; i >= 0; i-- {
 		if w.within(endOfWarRoom, func() { entry(w, &page.WarRoom[i]) }) {

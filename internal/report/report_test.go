@@ -110,7 +110,12 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		signals.Entry{Time: at(18), Actor: "firebreak", Kind: signals.KindOutcome, Text: "closed: contained"},
 	)
 
+	none := signals.Page{
+		WorkflowID: plain.WorkflowID, Playbook: plain.Playbook, Route: plain.Route, State: signals.Open,
+	}
+
 	for name, text := range map[string]string{
+		"no-event-yet.md":    report.Details(&none, report.Asked{}, "default"),
 		"waiting.md":         report.Details(&plain, asked(), "default"),
 		"waiting-two.md":     report.Details(&two, asked(), "default"),
 		"escalated.md":       report.Details(&plain, escalated, "default"),
