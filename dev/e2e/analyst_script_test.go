@@ -142,8 +142,11 @@ func (s *shell) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"await-state": func(ts *testscript.TestScript, args []string) {
 			s.opened[ts.Getenv("ID")].awaitState(signals.State(args[0]))
 		},
-		// await-closed waits until $ID takes no more signals.
-		"await-closed": func(ts *testscript.TestScript, _ []string) { s.opened[ts.Getenv("ID")].page() },
+		// await-closed waits until $ID takes no more signals, and checks its evidence.
+		"await-closed": func(ts *testscript.TestScript, _ []string) {
+			i := s.opened[ts.Getenv("ID")]
+			i.verify(i.page())
+		},
 		// await-listed N QUERY waits until Temporal lists N workflows of the
 		// installation that match.
 		"await-listed": func(ts *testscript.TestScript, args []string) {

@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"context"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,6 +10,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"firebreak/internal/command"
 	"firebreak/signals"
 )
 
@@ -98,6 +101,24 @@ func TestOnlyAYesSendsAnything(t *testing.T) {
 		require.Contains(t, stderr, "firebreak: not confirmed: nothing was sent\n")
 		require.Empty(t, s.sent(), typed)
 	}
+}
+
+func TestAnInterruptedQuestionSendsNothing(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	silent, typed := io.Pipe()
+	defer typed.Close()
+	s := newSeveral("a")
+	list := s.ListFn
+	s.ListFn = func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+		cancel()
+		return list(r)
+	}
+	code, stdout, stderr := runIn(ctx, s.fakeTemporal, command.Env{Stdin: silent, Terminal: true}, "approve", "--query", "q", "--reason", "r")
+	require.Equal(t, 1, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "firebreak: interrupted: nothing was sent\n")
+	require.Empty(t, s.sent())
 }
 
 func TestYesSkipsTheQuestionButNotTheList(t *testing.T) {

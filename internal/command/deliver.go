@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
@@ -239,42 +238,4 @@ func writeReceipts(w io.Writer, receipts []receipt, analyst string) error {
 		t.row(r.WorkflowID, verdict, r.Reason)
 	}
 	return t.flush()
-}
-
-// sender are the flags of whoever sends a signal.
-type sender struct {
-	analyst string
-	wait    time.Duration
-}
-
-func (f *sender) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.analyst, "analyst", "", "`NAME` under which you act; $USER if it is not given")
-	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for an answer")
-}
-
-// check completes the flags and refuses bad ones.
-func (f *sender) check(env environ) error {
-	if f.analyst = strings.TrimSpace(f.analyst); f.analyst == "" {
-		f.analyst = strings.TrimSpace(env["USER"])
-	}
-	if f.analyst == "" {
-		return usagef("--analyst is missing, and USER is not set: want your name")
-	}
-	if f.wait <= 0 {
-		return usagef("--wait %s: want more than 0, like 10s", f.wait)
-	}
-	return nil
-}
-
-// addReason adds the flag --reason.
-func addReason(cmd *cobra.Command, reason *string) {
-	cmd.Flags().StringVar(reason, "reason", "", "`WHY`, for the war room; required")
-}
-
-// checkReason trims the value of --reason and refuses an empty one.
-func checkReason(reason *string) error {
-	if *reason = strings.TrimSpace(*reason); *reason == "" {
-		return usagef("--reason is missing: want why, for the war room")
-	}
-	return nil
 }
