@@ -99,4 +99,5 @@ func (r *response) report(ctx workflow.Context) {
 	for _, file := range stored {
 		r.page.Evidence = append(r.page.Evidence, file.Name)
 	}
+	r.refresh(ctx)
 }

@@ -31,6 +31,10 @@ type mover struct {
 // movers are those whose histories are kept, by file name.
 func movers() map[string]mover {
 	miner := func(r *domain.Route) { r.Playbook = signals.PlaybookCryptoMiner }
+	two := func(r *domain.Route) {
+		miner(r)
+		r.Approval.Mode = domain.ModeTwo
+	}
 	watching := func(r *domain.Route) {
 		miner(r)
 		r.CoolDown = new(domain.Duration(20 * time.Second))
@@ -44,6 +48,14 @@ func movers() map[string]mover {
 			i.awaitRequest("KILL_CONTAINER")
 			i.moves()
 			i.approve()
+		}, signals.Contained},
+		"crypto-miner-continued-between-two": {two, sysdigtest.Options{}, nil, func(i *incident) {
+			i.awaitRequest("KILL_CONTAINER")
+			i.approve()
+			i.await("one of two has approved", func() bool { return len(i.show().Pending.Have) == 1 })
+			i.moves()
+			i.approve() // counts for nothing: the same analyst
+			i.signal(signals.Approve, signals.Decision{Analyst: "bob", Reason: "confirmed"})
 		}, signals.Contained},
 		"crypto-miner-continued-fields": {miner, sysdigtest.Options{}, unknownHost, func(i *incident) {
 			i.awaitState(signals.NeedsFields)
@@ -131,7 +143,7 @@ func (m mover) play(t *testing.T, temporal *temporalServer) *incident {
 func (f *installation) openWhole(route domain.Route, e event) *incident {
 	f.t.Helper()
 	whole := parse(f.t, e)
-	input := signals.Input{Route: route, First: &whole}
+	input := signals.Input{Route: route, Revision: signals.Revision, First: &whole}
 	workflowType, ok := signals.WorkflowType(route.Playbook)
 	require.True(f.t, ok)
 	batch := signals.EventBatch{Events: []domain.Incident{signals.Slim(whole)}}

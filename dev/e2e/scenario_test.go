@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +80,29 @@ func scenarios() map[string]scenario {
 		},
 		"crypto-miner-returned": {minerRoute(`, cool_down: 30s`), sysdigtest.Options{}, nil, theDetectionReturns, signals.Rejected},
 
+		// From here on the starter's inputs have a revision.
+		"crypto-miner-vetted":  {minerRoute(""), sysdigtest.Options{}, nil, moreEvents, signals.Contained},
+		"crypto-miner-brief":   {minerRoute(`, approval: {mode: none}`), sysdigtest.Options{}, nil, nil, signals.Contained},
+		"crypto-miner-slow":    {minerRoute(`, approval: {mode: none}`), sysdigtest.Options{Step: time.Second}, nil, nil, signals.Contained},
+		"crypto-miner-ignored": {minerRoute(impatient), sysdigtest.Options{}, nil, nil, signals.Expired},
+		"crypto-miner-two": {
+			minerRoute(`, approval: {mode: two}`), sysdigtest.Options{}, nil, twoAnalysts, signals.Contained,
+		},
+		"crypto-miner-policy": {
+			minerRoute(`, approval: {mode: none}`) + "\napprovals: {policies: [{actions: [KILL_*], approval: two}]}",
+			sysdigtest.Options{}, nil, twoAnalysts, signals.Contained,
+		},
+		"crypto-miner-escalated": {
+			minerRoute(`, approval: {mode: one, groups: [soc], remind_every: 200ms, escalate_after: 300ms, escalate_to: [leads], expire_after: 1m}`) +
+				"\napprovals: {trust: listed, groups: {soc: [ann], leads: [carl]}}",
+			sysdigtest.Options{}, nil,
+			func(i *incident) {
+				i.await("it is escalated", func() bool { return told(i.show(), signals.KindReminder, "escalated to leads") })
+				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
+			}, signals.Contained,
+		},
+		"capture-recorded": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
+
 		"capture-approved": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
 		"capture-rejected": {captureRoute(""), small, nil, decisions("CAPTURE:reject"), signals.Rejected},
 		"capture-expired":  {captureRoute(impatient), small, nil, nil, signals.Expired},
@@ -119,11 +143,18 @@ func decisions(answers ...string) func(*incident) {
 // show asks the playbook for the incident; that needs a worker.
 func (i *incident) show() signals.Page {
 	i.t.Helper()
-	answer, err := i.temporal.QueryWorkflow(i.ctx, i.WorkflowID, i.RunID, signals.QueryIncident)
+	page, err := i.look()
 	require.NoError(i.t, err)
-	var page signals.Page
-	require.NoError(i.t, answer.Get(&page))
 	return page
+}
+
+// look is show where a worker may have just died.
+func (i *incident) look() (page signals.Page, err error) {
+	answer, err := i.temporal.QueryWorkflow(i.ctx, i.WorkflowID, i.RunID, signals.QueryIncident)
+	if err == nil {
+		err = answer.Get(&page)
+	}
+	return page, err
 }
 
 // amend waits until fields are asked for, and supplies them.
@@ -145,6 +176,15 @@ func moreEvents(i *incident) {
 	}
 	i.signal(signals.Note, signals.NoteText{Analyst: "bob", Text: "seen before"})
 	i.approve()
+}
+
+// twoAnalysts has two of them approve, and one of them twice.
+func twoAnalysts(i *incident) {
+	i.awaitRequest("KILL_CONTAINER")
+	i.approve()
+	i.approve()
+	i.signal(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "too early"})
+	i.signal(signals.Approve, signals.Decision{Analyst: "bob", Reason: "confirmed"})
 }
 
 func badSignals(i *incident) {
