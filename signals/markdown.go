@@ -31,7 +31,8 @@ func EscapeMarkdown(s string) string {
 	address := false             // behind an @
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= utf8.RuneSelf {
+		switch kinds[c] {
+		case wide:
 			r, size := utf8.DecodeRuneInString(s[i:])
 			switch {
 			case r == utf8.RuneError && size == 1, reverses(r):
@@ -44,8 +45,6 @@ func EscapeMarkdown(s string) string {
 			start, digits = false, false
 			i += size
 			continue
-		}
-		switch kinds[c] {
 		case control:
 			replace(i, i+1, " ")
 			i++
@@ -65,6 +64,11 @@ func EscapeMarkdown(s string) string {
 			}
 			address = c != ' ' && (address || c == '@')
 		case plain:
+			if !start && !digits {
+				for i++; i < len(s) && kinds[s[i]] == plain; i++ {
+				}
+				continue
+			}
 		}
 		digits = (start || digits) && '0' <= c && c <= '9'
 		start = start && c == ' '
@@ -77,7 +81,7 @@ func EscapeMarkdown(s string) string {
 	return b.String()
 }
 
-// kind is what EscapeMarkdown does with an ASCII character.
+// kind is what EscapeMarkdown does with a byte.
 type kind uint8
 
 const (
@@ -85,11 +89,14 @@ const (
 	always         // escape it
 	sometimes      // it depends on what is beside it
 	control        // becomes a space
+	wide           // begins a character that is not ASCII
 )
 
-var kinds = func() (table [utf8.RuneSelf]kind) {
+var kinds = func() (table [256]kind) {
 	for c := range table {
 		switch {
+		case c >= utf8.RuneSelf:
+			table[c] = wide
 		case c < ' ' || c == 0x7f:
 			table[c] = control
 		case strings.IndexByte("\\`*_[]{}<>|#~!&$", byte(c)) >= 0:
