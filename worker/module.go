@@ -9,6 +9,7 @@ import (
 	"firebreak/activities"
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
+	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
@@ -19,7 +20,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, newNotifier, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -37,8 +38,21 @@ func newSysdig(cfg *config.Config) (*sysdig.Client, error) {
 	return sysdig.NewClient(sysdig.Config{AppURL: app, APIURL: api, Token: token})
 }
 
-func newActivities(client *sysdig.Client, store *evidence.Store, log *slog.Logger) *activities.Activities {
-	return &activities.Activities{Sysdig: client, Evidence: store, Log: log}
+// newNotifier is nil where nobody is to be told.
+func newNotifier(cfg *config.Config, options client.Options) (*notify.Sender, error) {
+	if !cfg.Notify.Any() {
+		return nil, nil
+	}
+	n, err := cfg.Notifications()
+	if err != nil {
+		return nil, err
+	}
+	n.Namespace = options.Namespace
+	return notify.New(n)
+}
+
+func newActivities(client *sysdig.Client, store *evidence.Store, notifier *notify.Sender, log *slog.Logger) *activities.Activities {
+	return &activities.Activities{Sysdig: client, Evidence: store, Notifier: notifier, Log: log}
 }
 
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,

@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -84,8 +88,8 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 		evidence string
 		want     map[string]bool
 	}{
-		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true}},
-		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false}},
+		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true, "notifications": true}},
+		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "notifications": true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,6 +115,52 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 				require.NotEmpty(t, check.Detail)
 			}
 			require.Equal(t, c.want, got, out.String())
+		})
+	}
+}
+
+func TestSetupChecksTheURLsOfNotificationsAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	webhook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	t.Cleanup(webhook.Close)
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+approvals: {groups: {soc: [ann]}}
+notify:
+  urls: ["${ONE}", "${TWO}"]
+  groups: {soc: ["${ONE}"]}
+`), 0o600))
+	for name, c := range map[string]struct {
+		two    string
+		ok     bool
+		detail string
+	}{
+		"good": {"generic+" + webhook.URL + "/planted-secret", true, "2 channels"},
+		"bad":  {"slack://planted-secret", false, file + ":4:20: notify.urls[1]: slack: invalid slack token format; want a URL of shoutrrr, like generic+https://hooks.example.com/path?template=json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			code := command.Run(t.Context(), []string{"setup", "--output", "json", "--config", file}, command.Env{
+				Environ: []string{
+					"TEMPORAL_ADDRESS=" + nowhere(t), "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir(),
+					"ONE=generic+" + webhook.URL + "/one", "TWO=" + c.two,
+				},
+				Stdout: &out, Stderr: &errs,
+			})
+			require.Equal(t, 1, code, "the others fail")
+			require.NotContains(t, out.String()+errs.String(), "planted-secret")
+			var checks []struct {
+				Check, Detail string
+				OK            bool
+			}
+			require.NoError(t, json.Unmarshal(out.Bytes(), &checks), out.String())
+			last := checks[len(checks)-1]
+			require.Equal(t, "notifications", last.Check)
+			require.Equal(t, c.ok, last.OK)
+			require.Equal(t, c.detail, last.Detail)
+			require.Empty(t, asked)
 		})
 	}
 }
