@@ -72,8 +72,9 @@ func (a *Activities) Notify(ctx context.Context, n Notification) ([]string, erro
 	var mu sync.Mutex
 	progress := told{}
 	if activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, &progress); err != nil {
-			a.Log.Warn("read heartbeat of notification", slog.Any("error", err))
+		if err := activity.GetHeartbeatDetails(ctx, &progress); err != nil || progress == nil {
+			a.Log.Warn("read heartbeat of notification", slog.String("incident", n.WorkflowID), slog.Any("error", err))
+			progress = told{}
 		}
 	}
 	before := maps.Clone(progress)

@@ -28,8 +28,9 @@ type channel struct {
 	name   string
 	target *target
 	cfg    *Config
-	// service is the one of shoutrrr, nil before it is needed and after it hung.
-	// The goroutine that runs the channel has it.
+	// service is the one of shoutrrr, nil before it is needed and after it failed:
+	// what it logged in with may not be good any more. Only the goroutine that
+	// runs the channel touches it.
 	service types.Service
 	hanging chan struct{}
 	batch   batch
@@ -84,7 +85,9 @@ func (c *channel) attempt(m message) error {
 	defer timer.Stop()
 	select {
 	case answer := <-answers:
-		c.service = answer.service
+		if c.service = answer.service; answer.err != nil {
+			c.service = nil
+		}
 		return answer.err
 	case <-timer.C:
 		c.service = nil // that one is still in use

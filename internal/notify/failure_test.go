@@ -182,6 +182,15 @@ func TestAChannelThatHangsDelaysNoOther(t *testing.T) {
 	require.ErrorIs(t, <-failed, context.Canceled)
 }
 
+func TestAServiceThatPanicsHasFailed(t *testing.T) {
+	t.Parallel()
+	// The internet has no certificate of this host.
+	failures := send(t, asked(), "zulip://bot@example.com:planted-secret@zulip.example.com/?stream=soc")
+	require.Len(t, failures, 1)
+	require.Contains(t, failures[0], "zulip zulip.example.com (notify.urls[0]): shoutrrr panics: ")
+	require.NotContains(t, failures[0], "planted-secret")
+}
+
 func TestOnlyTheChannelsOfARouteAndOfTheGroupsAreTold(t *testing.T) {
 	t.Parallel()
 	url := func(host string) []notify.URL {

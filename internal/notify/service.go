@@ -22,7 +22,7 @@ const wanted = "want a URL of shoutrrr, like generic+https://hooks.example.com/p
 // showTitle are the services that show a title of its own. To all others, some
 // of which take one and lose it, it goes as the first line of the text.
 var showTitle = []string{
-	"discord", "gotify", "lark", "ntfy", "pushbullet", "pushover", "slack", "smtp", "teams", "telegram",
+	"discord", "gotify", "lark", "ntfy", "pushbullet", "pushover", "slack", "smtp", "teams",
 }
 
 // Check reports what is wrong with a URL, and never the URL itself. It connects
@@ -162,7 +162,7 @@ func permanent(err error) bool {
 }
 
 // safely turns a panic of shoutrrr into an error: a worker has more to do than
-// to notify.
+// to notify. Its Zulip panics when there is no connection.
 func safely(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
