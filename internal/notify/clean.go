@@ -10,12 +10,13 @@ import (
 
 // Addresses that a chat or a mail program would make a link of.
 var (
-	addressWithScheme = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*)://([\p{L}\p{N}._-]*)`)
-	addressWithPath   = regexp.MustCompile(`(^|[^\p{L}\p{N}/\\._-])((?:[\p{L}\p{N}-]+\.)+\p{L}{2,}/)`)
-	addressOfWeb      = regexp.MustCompile(`(?i)\b(www)\.([\p{L}\p{N}])`)
-	dotOfName         = regexp.MustCompile(`\.([\p{L}\p{N}])`)
+	scheme          = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://`)
+	hostOfDefanged  = regexp.MustCompile(`\[:\]//[\p{L}\p{N}._-]+`)
+	addressWithPath = regexp.MustCompile(`(^|[^\p{L}\p{N}/\\._-])((?:[\p{L}\p{N}-]+\.)+\p{L}{2,}/)`)
+	addressOfWeb    = regexp.MustCompile(`(?i)(www)\.`)
+	dotOfName       = regexp.MustCompile(`\.([\p{L}\p{N}])`)
 	// schemeOfWeb is defanged as analysts are used to read it.
-	schemeOfWeb = regexp.MustCompile(`(?i)^h(tt)ps?$`)
+	schemeOfWeb = regexp.MustCompile(`(?i)^https?://$`)
 )
 
 // clean makes text from events and people safe to show anywhere: it is a single
@@ -45,15 +46,15 @@ func clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
-	s = addressWithScheme.ReplaceAllStringFunc(s, func(address string) string {
-		scheme, host, _ := strings.Cut(address, "://")
+	s = scheme.ReplaceAllStringFunc(s, func(scheme string) string {
 		if schemeOfWeb.MatchString(scheme) {
 			scheme = scheme[:1] + "xx" + scheme[3:]
 		}
-		return scheme + "[:]//" + defangDots(host)
+		return strings.TrimSuffix(scheme, "://") + "[:]//"
 	})
+	s = hostOfDefanged.ReplaceAllStringFunc(s, defangDots)
 	s = addressWithPath.ReplaceAllStringFunc(s, defangDots)
-	s = addressOfWeb.ReplaceAllString(s, "$1[.]$2")
+	s = addressOfWeb.ReplaceAllString(s, "$1[.]")
 	// Last, for the brackets above must not complete a link either.
 	return strings.NewReplacer("](", "] (", "][", "] [").Replace(s)
 }

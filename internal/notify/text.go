@@ -174,7 +174,7 @@ func word(id string) string {
 			return '_'
 		}
 	}, signals.Clip(id, maxDetails))
-	return addressOfWeb.ReplaceAllString(strings.ReplaceAll(safe, "@", "@''"), "$1''.$2")
+	return addressOfWeb.ReplaceAllString(strings.ReplaceAll(safe, "@", "@''"), "$1''.")
 }
 
 func parameters(values map[string]any) string {
