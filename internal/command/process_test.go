@@ -164,3 +164,21 @@ notify:
 		})
 	}
 }
+
+func TestAWorkerDoesNotStartOnABadURLOfNotifications(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("notify: {urls: ['${ONE}', '${TWO}']}\n"), 0o600))
+	var log bytes.Buffer
+	code := command.Run(t.Context(), []string{"worker", "--config", file, "--metrics-listen", "127.0.0.1:0"}, command.Env{
+		Environ: []string{
+			"TEMPORAL_ADDRESS=" + nowhere(t), "SYSDIG_SECURE_API_TOKEN=x", "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir(),
+			"ONE=slack://planted-secret",
+		},
+		Stdout: &log, Stderr: &log,
+	})
+	require.Equal(t, 2, code, "as any mistake in the configuration")
+	require.Contains(t, log.String(), file+":1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr")
+	require.Contains(t, log.String(), file+":1:27: notify.urls[1]: environment variable TWO is not set")
+	require.NotContains(t, log.String(), "planted-secret")
+}
