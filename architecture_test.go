@@ -30,6 +30,7 @@ func TestPackagesNeedOnlyWhatTheyMay(t *testing.T) {
 		"internal/sysdig":   {},
 		"signals":           {"internal/incident"},
 		"internal/report":   {"internal/incident", "signals"},
+		"internal/notify":   {"internal/incident", "signals"},
 	} {
 		require.Subset(t, allowed, dependencies(t, pkg), pkg)
 	}

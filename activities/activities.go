@@ -1,7 +1,7 @@
 // Package activities holds the side effects of playbooks: what is asked of
-// Sysdig, and what is stored as evidence. An activity may run more than once;
-// each says in its doc comment how it avoids to do things twice. It decides
-// nothing: that is the playbooks' part.
+// Sysdig, what is stored as evidence, and who is told. An activity may run more
+// than once; each says in its doc comment how it avoids to do things twice. It
+// decides nothing: that is the playbooks' part.
 package activities
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/approvals"
 	"firebreak/internal/evidence"
+	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/signals"
 )
@@ -33,6 +34,8 @@ type Activities struct {
 	}
 	// Approvals is the worker's own word on who must approve what.
 	Approvals *approvals.Rules
+	// Notifier tells people; nil where nobody is to be told.
+	Notifier *notify.Sender
 	// Poll is the time between two looks at something that Sysdig is doing.
 	// Zero means DefaultPoll.
 	Poll time.Duration

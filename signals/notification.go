@@ -1,5 +1,5 @@
 package signals
 
-// NotificationQueue is the task queue on which notifications are sent for the
-// playbooks of a task queue: they have workers of their own.
+// NotificationQueue is the task queue of notifications: they wait for each other
+// when there are many, and must not take the places of activities that contain.
 func NotificationQueue(taskQueue string) string { return taskQueue + "-notifications" }

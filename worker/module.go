@@ -11,6 +11,7 @@ import (
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/guard"
+	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
@@ -21,7 +22,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, approvals.New, newGuard, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newGuard, newNotifier, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -43,8 +44,25 @@ func newGuard(c client.Client, options client.Options, cfg *config.Config, log *
 	return guard.NewWatch(c, options.Namespace, cfg.Temporal.TaskQueue, log)
 }
 
-func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules, of *sysdig.Client, store *evidence.Store, log *slog.Logger) *activities.Activities {
-	return &activities.Activities{Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules}
+// newNotifier is nil where nobody is to be told.
+func newNotifier(cfg *config.Config, options client.Options) (*notify.Sender, error) {
+	if !cfg.Notify.Any() {
+		return nil, nil
+	}
+	n, err := cfg.Notifications()
+	if err != nil {
+		return nil, err
+	}
+	n.Namespace = options.Namespace
+	return notify.New(n)
+}
+
+func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules, of *sysdig.Client, store *evidence.Store,
+	notifier *notify.Sender, log *slog.Logger,
+) *activities.Activities {
+	return &activities.Activities{
+		Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier,
+	}
 }
 
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,

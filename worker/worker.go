@@ -6,6 +6,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -14,6 +15,7 @@ import (
 	"firebreak/activities"
 	"firebreak/internal/guard"
 	"firebreak/internal/temporalclient"
+	"firebreak/signals"
 	"firebreak/workflows"
 )
 
@@ -21,24 +23,42 @@ import (
 // stops. The process must be given more, or it is killed before.
 const StopTimeout = 25 * time.Second
 
+// notificationPollers are few: a notification that waits a moment is none the
+// worse, and each poller is a connection's worth of work for Temporal.
+const notificationPollers = 2
+
 // Worker runs playbooks and activities.
 type Worker struct {
 	client client.Client
 	guard  *guard.Watch
-	worker worker.Worker
+	// workers are the one of playbooks and activities and, where people are to be
+	// told, the one of notifications.
+	workers []worker.Worker
 }
 
-// New registers the playbooks and the activities on a task queue; the activities
-// ask the watch whether containment is frozen. Failed is told when the worker
-// cannot go on.
+// New registers the playbooks and the activities on a task queue, and the
+// activity that notifies on one of its own if there is somebody to be told.
+// The activities ask the watch whether containment is frozen. Failed is told when
+// the worker cannot go on.
 func New(c client.Client, taskQueue string, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
-	w := worker.New(c, taskQueue, worker.Options{
+	playbooks := worker.New(c, taskQueue, worker.Options{
 		WorkerStopTimeout: StopTimeout,
 		OnFatalError:      failed,
 	})
-	workflows.Register(w)
-	w.RegisterActivity(acts)
-	return &Worker{client: c, guard: watch, worker: w}
+	workflows.Register(playbooks)
+	playbooks.RegisterActivity(acts)
+	w := &Worker{client: c, guard: watch, workers: []worker.Worker{playbooks}}
+	if acts.Notifier != nil {
+		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
+			WorkerStopTimeout:                StopTimeout,
+			OnFatalError:                     failed,
+			DisableWorkflowWorker:            true,
+			MaxConcurrentActivityTaskPollers: notificationPollers,
+		})
+		notifications.RegisterActivity(acts.Notify)
+		w.workers = append(w.workers, notifications)
+	}
+	return w
 }
 
 // Start waits until Temporal answers, so that a server that comes up later is
@@ -48,14 +68,27 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.guard.Start(ctx)
-	if err := w.worker.Start(); err != nil {
-		return fmt.Errorf("start worker: %w", err)
+	for i, started := range w.workers {
+		if err := started.Start(); err != nil {
+			stop(w.workers[:i])
+			w.guard.Stop()
+			return fmt.Errorf("start worker: %w", err)
+		}
 	}
 	return nil
 }
 
 // Stop stops polling, and returns when activities have finished or handed over.
 func (w *Worker) Stop() {
-	w.worker.Stop()
+	stop(w.workers)
 	w.guard.Stop()
+}
+
+// stop stops workers side by side: each may take as long as StopTimeout.
+func stop(workers []worker.Worker) {
+	var group sync.WaitGroup
+	for _, w := range workers {
+		group.Go(w.Stop)
+	}
+	group.Wait()
 }

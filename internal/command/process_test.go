@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -84,8 +88,8 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 		evidence string
 		want     map[string]bool
 	}{
-		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true}},
-		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false}},
+		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true, "notifications": true}},
+		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "notifications": true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,4 +117,68 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 			require.Equal(t, c.want, got, out.String())
 		})
 	}
+}
+
+func TestSetupChecksTheURLsOfNotificationsAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	webhook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	t.Cleanup(webhook.Close)
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+approvals: {groups: {soc: [ann]}}
+notify:
+  urls: ["${ONE}", "${TWO}"]
+  groups: {soc: ["${ONE}"]}
+`), 0o600))
+	for name, c := range map[string]struct {
+		two    string
+		ok     bool
+		detail string
+	}{
+		"good": {"generic+" + webhook.URL + "/planted-secret", true, "2 channels"},
+		"bad":  {"slack://planted-secret", false, file + ":4:20: notify.urls[1]: slack: invalid slack token format; want a URL of shoutrrr, like generic+https://hooks.example.com/path?template=json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			code := command.Run(t.Context(), []string{"setup", "--output", "json", "--config", file}, command.Env{
+				Environ: []string{
+					"TEMPORAL_ADDRESS=" + nowhere(t), "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir(),
+					"ONE=generic+" + webhook.URL + "/one", "TWO=" + c.two,
+				},
+				Stdout: &out, Stderr: &errs,
+			})
+			require.Equal(t, 1, code, "the others fail")
+			require.NotContains(t, out.String()+errs.String(), "planted-secret")
+			var checks []struct {
+				Check, Detail string
+				OK            bool
+			}
+			require.NoError(t, json.Unmarshal(out.Bytes(), &checks), out.String())
+			last := checks[len(checks)-1]
+			require.Equal(t, "notifications", last.Check)
+			require.Equal(t, c.ok, last.OK)
+			require.Equal(t, c.detail, last.Detail)
+			require.Empty(t, asked)
+		})
+	}
+}
+
+func TestAWorkerDoesNotStartOnABadURLOfNotifications(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("notify: {urls: ['${ONE}', '${TWO}']}\n"), 0o600))
+	var log bytes.Buffer
+	code := command.Run(t.Context(), []string{"worker", "--config", file, "--metrics-listen", "127.0.0.1:0"}, command.Env{
+		Environ: []string{
+			"TEMPORAL_ADDRESS=" + nowhere(t), "SYSDIG_SECURE_API_TOKEN=x", "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir(),
+			"ONE=slack://planted-secret",
+		},
+		Stdout: &log, Stderr: &log,
+	})
+	require.Equal(t, 2, code, "as any mistake in the configuration")
+	require.Contains(t, log.String(), file+":1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr")
+	require.Contains(t, log.String(), file+":1:27: notify.urls[1]: environment variable TWO is not set")
+	require.NotContains(t, log.String(), "planted-secret")
 }

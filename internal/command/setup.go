@@ -13,6 +13,7 @@ import (
 
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
+	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/temporalclient"
 )
@@ -36,7 +37,8 @@ func (s *session) setupCommand() *cobra.Command {
 		Use:   "setup",
 		Short: "Register the search attributes and check that everything is reachable",
 		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
-			"checks the configuration, Temporal, the Sysdig token and the evidence store. Exit code 1 if a check fails.",
+			"checks the configuration, Temporal, the Sysdig token, the evidence store and the URLs of notifications, to\n" +
+			"which it sends nothing. Exit code 1 if a check fails.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := s.checks(cmd)
@@ -63,7 +65,7 @@ func (s *session) checks(cmd *cobra.Command) []check {
 	if err != nil {
 		return checks
 	}
-	return append(append(checks, checkSysdig(ctx, cfg)...), checkEvidence(ctx, cfg.Evidence.URL))
+	return append(append(checks, checkSysdig(ctx, cfg)...), checkEvidence(ctx, cfg.Evidence.URL), checkNotifications(cfg))
 }
 
 func configDetail(cfg *config.Config) string {
@@ -127,6 +129,20 @@ func checkEvidence(ctx context.Context, url string) check {
 		err = errors.Join(err, store.Close())
 	}
 	return result("evidence store", url+" is writable", err)
+}
+
+// checkNotifications makes the senders, and sends nothing: nobody is to be woken
+// by a check.
+func checkNotifications(cfg *config.Config) check {
+	n, err := cfg.Notifications()
+	if err != nil {
+		return result("notifications", "", err)
+	}
+	sender, err := notify.New(n)
+	if err != nil {
+		return result("notifications", "", err)
+	}
+	return result("notifications", fmt.Sprintf("%d channels", sender.Channels()), nil)
 }
 
 // result is a check that passed unless err says why it failed.

@@ -196,6 +196,10 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
 		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
 		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nguard: {protected: [a], budgets: [b]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: guard.protected: this`, `:2:34: guard.budgets: this`}},
+		"a channel that is none":  {"notify: {urls: ['slack://hook:planted-secret@webhook']}", []string{`:1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr, like generic+https://`}},
+		"an empty channel":        {"notify: {urls: ['']}", []string{`:1:17: notify.urls[0]: it is empty; want a URL of shoutrrr`}},
+		"channels of no route":    {"notify: {routes: {minr: ['logger://']}}", []string{`:1:25: notify.routes.minr: "minr" is no route; want one of routes: crypto-miner, capture`, `notify.routes.minr[0]: logger: it tells nobody`}},
+		"channels of no group":    {"approvals: {groups: {soc: [ann]}}\nnotify: {groups: {sco: ['nosuch://x']}}", []string{`:2:24: notify.groups.sco: "sco" is no group; want one of approvals.groups: soc`, `notify.groups.sco[0]: its scheme is the name of no service`}},
 		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
 		"mode all, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: all}}", []string{`:2:65: routes[0].approval.mode: "all": want none, one or two`}},
 		"mode all alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: all}", []string{`:2:58: routes[0].approval.mode: "all": want none, one or two`}},
@@ -212,6 +216,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 			for i, want := range tc.want {
 				require.Contains(t, lines[i], want)
 				require.Contains(t, lines[i], "firebreak.yaml:")
+				require.NotContains(t, lines[i], "planted-secret")
 			}
 			var problem *config.Error
 			require.True(t, errors.As(err, &problem))

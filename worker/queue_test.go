@@ -1,0 +1,110 @@
+package worker_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"firebreak/activities"
+	"firebreak/internal/guard"
+	"firebreak/internal/notify"
+	"firebreak/worker"
+)
+
+// frontend is a Temporal that has nothing to do, and tells which task queues are
+// asked for what.
+type frontend struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+	grpc_health_v1.UnimplementedHealthServer
+
+	mu    sync.Mutex
+	polls map[string]bool
+	seen  chan string // a poll that was not seen before
+}
+
+func (f *frontend) poll(ctx context.Context, name string) {
+	f.mu.Lock()
+	fresh := !f.polls[name]
+	f.polls[name] = true
+	f.mu.Unlock()
+	if fresh {
+		f.seen <- name
+	}
+	<-ctx.Done()
+}
+
+func (f *frontend) PollWorkflowTaskQueue(ctx context.Context, r *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
+	if r.GetTaskQueue().GetNormalName() == "" { // else the queue is one worker's own
+		f.poll(ctx, "workflows of "+r.GetTaskQueue().GetName())
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (f *frontend) PollActivityTaskQueue(ctx context.Context, r *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
+	f.poll(ctx, "activities of "+r.GetTaskQueue().GetName())
+	return nil, ctx.Err()
+}
+
+func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{}, nil
+}
+
+func (f *frontend) DescribeNamespace(context.Context, *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	return &workflowservice.DescribeNamespaceResponse{}, nil
+}
+
+func (f *frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}, nil
+}
+
+func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
+	t.Parallel()
+	sender, err := notify.New(notify.Config{URLs: []notify.URL{{Name: "notify.urls[0]", Value: "generic+https://hooks.example.com/"}}})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		notifier *notify.Sender
+		want     []string
+	}{
+		"somebody is told": {sender, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
+		"nobody is told":   {nil, []string{"workflows of q", "activities of q"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &frontend{polls: map[string]bool{}, seen: make(chan string, 10)}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			server := grpc.NewServer()
+			workflowservice.RegisterWorkflowServiceServer(server, f)
+			grpc_health_v1.RegisterHealthServer(server, f)
+			served := make(chan error, 1)
+			go func() { served <- server.Serve(listener) }()
+			t.Cleanup(func() {
+				server.Stop()
+				require.NoError(t, <-served)
+			})
+			discard := slog.New(slog.DiscardHandler)
+			temporal, err := client.NewLazyClient(client.Options{HostPort: listener.Addr().String(), Logger: log.NewStructuredLogger(discard)})
+			require.NoError(t, err)
+			t.Cleanup(temporal.Close)
+			w := worker.New(temporal, "q", &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
+			require.NoError(t, w.Start(t.Context()))
+			var polls []string
+			for range c.want {
+				polls = append(polls, <-f.seen)
+			}
+			w.Stop()
+			require.ElementsMatch(t, c.want, polls)
+			require.Empty(t, f.seen)
+		})
+	}
+}
