@@ -3,6 +3,7 @@ package signals_test
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -34,12 +35,45 @@ func TestEscapeMarkdownRendersTextAsItIs(t *testing.T) {
 		"control characters":              {"a\x00b\x1bc\x7fd", "a b c d"},
 		"reversed writing":                {"a\u202Eb", "a\uFFFDb"},
 		"invalid UTF-8":                   {"a\xffb", "a\uFFFDb"},
+		"an address without a scheme":     {"see WWW.evil.com", `see WWW\.evil.com`},
+		"an address of mail":              {"MAILTO:ann", `MAILTO\:ann`},
+		"a person's address":              {"ann@example.com v1.2", `ann@example\.com v1.2`},
+		"an option is no dash":            {"nmap --script x", `nmap -\-script x`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, tc.want, signals.EscapeMarkdown(tc.in))
 		})
 	}
+}
+
+// TestEveryCharacterIsEscapedWhereUnicodeSaysSo compares what is told by
+// comparisons with Unicode's own tables.
+func TestEveryCharacterIsEscapedWhereUnicodeSaysSo(t *testing.T) {
+	t.Parallel()
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		want := "x" + string(r)
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			want = "x "
+		case unicode.Is(unicode.Bidi_Control, r):
+			want = "x\uFFFD"
+		case strings.ContainsRune("\\`*_[]{}<>|#~!&$", r):
+			want = `x\` + string(r)
+		}
+		if got := signals.EscapeMarkdown("x" + string(r)); got != want {
+			require.Equal(t, want, got, "%U", r)
+		}
+	}
+}
+
+func TestATextWithNothingToEscapeIsReturnedAsItIs(t *testing.T) {
+	const text = "web-1.prod (eu), äöü, docker.io/example/web:1.3 ann@example"
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = signals.EscapeMarkdown(text) }))
+	require.Equal(t, text, signals.EscapeMarkdown(text))
 }
 
 func FuzzEscapeMarkdownIsOneSafeLine(f *testing.F) {
@@ -59,4 +93,18 @@ func FuzzEscapeMarkdownIsOneSafeLine(f *testing.F) {
 			require.NotContains(t, "`*_[]{}<>|#~!&$", string(out[i]))
 		}
 	})
+}
+
+func BenchmarkEscapeMarkdown(b *testing.B) {
+	for name, text := range map[string]string{
+		"plain":   "crypto-miner on node-1, docker.io/example/web",
+		"command": "xmrig -o stratum+tcp://pool.example.com:3333 --user-agent=[x] {y}",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = signals.EscapeMarkdown(text)
+			}
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/report"
 	"firebreak/signals"
 )
 
@@ -129,6 +130,26 @@ func (a *approval) asked() []string { return a.policy.Asked(a.clock.Escalated) }
 // members are the analysts who may decide by now, where trust is not open.
 func (a *approval) members() []string { return a.approvers.Members(a.asked()) }
 
+// standing is how the request stands, for the incident's page.
+func (a *approval) standing() report.Asked {
+	s := report.Asked{Since: a.clock.Asked, Who: a.policy.Groups, Reminders: a.clock.Reminders, Trust: a.approvers.Trust}
+	if a.approvers.Trust != signals.TrustOpen && a.approvers.Trust != "" {
+		s.Analysts = a.members()
+	}
+	if every := time.Duration(a.policy.RemindEvery); every > 0 {
+		if at := a.clock.Asked.Add(time.Duration(a.clock.Reminders+1) * every); at.Before(a.request.ExpiresAt) {
+			s.RemindsAt = at
+		}
+	}
+	switch after := time.Duration(a.policy.EscalateAfter); {
+	case a.clock.Escalated:
+		s.Escalated = append([]string{}, a.policy.EscalateTo...)
+	case after > 0:
+		s.EscalatesAt = a.clock.Asked.Add(after)
+	}
+	return s
+}
+
 // became says what became of the request, for whoever answers it again.
 func (a *approval) became() string {
 	switch {
@@ -206,6 +227,14 @@ type desk struct {
 	last    string
 	// asks counts the requests, so that each has an ID of its own.
 	asks int
+}
+
+// standing is how the pending request stands; it is zero where there is none.
+func (d *desk) standing() report.Asked {
+	if !d.open {
+		return report.Asked{}
+	}
+	return d.approval.standing()
 }
 
 // answers checks that a decision is about the pending request.

@@ -193,7 +193,7 @@ func (r *response) setState(ctx workflow.Context, state signals.State) {
 // refresh renders the incident's page for Temporal Web. It is not part of the
 // history, so it may change freely.
 func (r *response) refresh(ctx workflow.Context) {
-	workflow.SetCurrentDetails(ctx, report.Details(&r.page, workflow.GetInfo(ctx).Namespace))
+	workflow.SetCurrentDetails(ctx, report.Details(&r.page, r.standing(), workflow.GetInfo(ctx).Namespace))
 }
 
 // addEvents counts events, and lets later ones supply what the first lacked.

@@ -1,37 +1,43 @@
 package report
 
 import (
-	"fmt"
-	"strings"
-	"time"
-
 	"firebreak/signals"
 )
 
-// GuardDetails is the guard's page in Temporal Web: the switch, the command that
-// turns it, and as much of its war room as fits, newest first.
+// GuardDetails is the guard's page in Temporal Web: how the switch stands, the
+// command that turns it, and as much of its war room as fits, newest first.
 func GuardDetails(page *signals.GuardPage, namespace string) string {
-	var b strings.Builder
-	turn := signals.Freeze
+	w := writer{b: make([]byte, 0, MaxDetails/4)}
+	turn, then := signals.Freeze, "Stop every containment action"
 	if f := page.Frozen; f != nil {
-		turn = signals.Unfreeze
-		fmt.Fprintf(&b, "## Containment is frozen\n\n**%s** froze it at %s: %s\n", value(f.By), f.Since.UTC().Format(time.RFC3339), value(f.Reason))
+		turn, then = signals.Unfreeze, "Allow containment again"
+		w.raw("## Containment is frozen\n\n")
+		w.line("Since")
+		w.timeUTC(f.Since)
+		w.end()
+		w.line("By")
+		w.text(f.By, maxName)
+		w.end()
+		w.line("Why")
+		w.text(f.Reason, maxEntry)
+		w.end()
 	} else {
-		b.WriteString("## Containment is allowed\n")
+		w.raw("## Containment is allowed\n")
 	}
-	flag := ""
+	w.raw("\n", then, " with one of these, YOU and WHY filled in:\n\n```\ntemporal workflow signal")
 	if namespace != "" && namespace != "default" {
-		flag = " --namespace " + namespace
+		w.raw(" --namespace ")
+		w.word(namespace)
 	}
-	fmt.Fprintf(&b, "\n```\ntemporal workflow signal%s \\\n  -w %s \\\n  --name %s \\\n  --input '{\"analyst\":\"YOU\",\"reason\":\"WHY\"}'\n```\n\nor `firebreak %s --reason WHY`.\n",
-		flag, signals.GuardID, turn, turn)
-	fmt.Fprintf(&b, "\n### War room (newest first)\n\n")
+	w.raw(" \\\n  -w ", signals.GuardID, " \\\n  --name ", turn, " \\\n  --input '{\"analyst\":\"YOU\",\"reason\":\"WHY\"}'\n```\n\n```\nfirebreak ", turn, " --reason WHY\n```\n")
+	if len(page.WarRoom) == 0 {
+		return string(w.b)
+	}
+	w.raw("\n### War room (UTC, newest first)\n\n")
 	for i := len(page.WarRoom) - 1; i >= 0; i-- {
-		line := entry(&page.WarRoom[i], 300)
-		if b.Len()+len(line) > MaxDetails {
+		if !w.within(MaxDetails, func() { entry(&w, &page.WarRoom[i]) }) {
 			break
 		}
-		b.WriteString(line)
 	}
-	return b.String()
+	return string(w.b)
 }

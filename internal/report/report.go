@@ -4,8 +4,8 @@
 package report
 
 import (
-	"fmt"
-	"strings"
+	"cmp"
+	"strconv"
 	"time"
 
 	"firebreak/internal/incident"
@@ -16,123 +16,255 @@ import (
 // in a URL to be rendered.
 const MaxDetails = 8 << 10
 
-// maxValue bounds a value in the table of fields, in bytes before escaping,
-// which can double it; maxActions bounds how many of Sysdig's own are shown.
+// Bounds of what came from outside, in bytes before escaping, which can double
+// it, and of how many actions of Sysdig's own and of the playbook's are shown.
 const (
+	maxName    = 60
+	maxTarget  = 100
 	maxValue   = 150
+	maxEntry   = 300
 	maxActions = 3
+	maxDone    = 8
 )
 
-// Details is the incident's page in Temporal Web: what is asked and the command
-// that answers it, the incident, and as much of the war room as fits, newest
-// first.
-func Details(page *signals.Page, namespace string) string {
-	var b strings.Builder
-	heading(&b, page)
-	pending(&b, page, namespace)
-	fields(&b, &page.Incident)
-	fmt.Fprintf(&b, "\n### War room (newest first)\n\n")
-	shown := 0
+// Each part of the page leaves room for those that follow: the event's fields
+// and the evidence end before so many bytes, the war room with the page.
+const (
+	endOfFields   = 6_400
+	endOfEvidence = 7_000
+	endOfWarRoom  = MaxDetails - 150 // for the line that tells what is left out
+)
+
+// Details is the incident's page in Temporal Web. It begins with what has to be
+// known first: what happened and where, how it stands, and the decision that is
+// wanted with the command that gives it, or else how it ended. The event, the
+// evidence and as much of the war room as fits follow, newest first.
+//
+// Temporal Web shows the page in half a window, cuts tables and code off at its
+// edge, and sets each block apart by a wide gap: facts are lists, which break
+// and stay together.
+func Details(page *signals.Page, asked Asked, namespace string) string {
+	w := writer{b: make([]byte, 0, MaxDetails/2)}
+	heading(&w, page)
+	if page.Outcome == "" {
+		frozen(&w, asked.Frozen)
+		decision(&w, page, &asked, namespace)
+	} else {
+		done(&w, page)
+	}
+	fields(&w, &page.Incident)
+	evidence(&w, page.Evidence)
+	warRoom(&w, page)
+	return string(w.b)
+}
+
+// Report is the whole story, for the evidence: nothing is left out or cut.
+func Report(page *signals.Page) string {
+	w := writer{unclipped: true}
+	heading(&w, page)
+	done(&w, page)
+	fields(&w, &page.Incident)
+	evidence(&w, page.Evidence)
+	w.raw("\n### War room (UTC)\n\n")
+	for i := range page.WarRoom {
+		entry(&w, &page.WarRoom[i])
+	}
+	return string(w.b)
+}
+
+// heading says what happened and where, and how the incident stands.
+func heading(w *writer, page *signals.Page) {
+	inc := &page.Incident
+	known := inc.ID != ""
+	w.raw("## ")
+	if known {
+		w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, "Security event"), maxTarget)
+		w.raw(" on ")
+		w.text(inc.Target(), maxTarget)
+	} else {
+		w.raw("No event yet")
+	}
+	w.end()
+	w.end()
+	w.bold(string(cmp.Or(page.Outcome, page.State)))
+	if at := closedAt(page); !at.IsZero() {
+		w.raw(" at ")
+		w.timeUTC(at)
+	}
+	if known {
+		w.raw(" · severity ")
+		w.number(int(inc.Severity))
+		w.raw(" (")
+		w.text(inc.SeverityLabel, maxName)
+		w.raw("), priority ")
+		w.text(string(inc.Priority), maxName)
+	}
+	w.raw(" · ")
+	w.count(page.Events.Count, "event")
+	if page.Events.Duplicates > 0 {
+		w.raw(", ")
+		w.count(page.Events.Duplicates, "duplicate")
+	}
+	w.raw(" · playbook ")
+	w.text(page.Playbook, maxName)
+	w.raw(", route ")
+	w.text(page.Route, maxName)
+	w.end()
+}
+
+// closedAt is when the incident was closed, zero while it is open.
+func closedAt(page *signals.Page) time.Time {
+	if page.Outcome == "" {
+		return time.Time{}
+	}
 	for i := len(page.WarRoom) - 1; i >= 0; i-- {
-		line := entry(&page.WarRoom[i], 300)
-		// Leave room for the line that says how much is not shown.
-		if b.Len()+len(line)+100 > MaxDetails {
+		if page.WarRoom[i].Kind == signals.KindOutcome {
+			return page.WarRoom[i].Time
+		}
+	}
+	return time.Time{}
+}
+
+// done lists who decided what and what was done, the latest if they are many.
+func done(w *writer, page *signals.Page) {
+	first, kept := 0, 0
+	for i := len(page.WarRoom) - 1; i >= 0; i-- {
+		if !decisive(page.WarRoom[i].Kind) {
+			continue
+		}
+		if kept == maxDone && !w.unclipped {
 			break
 		}
-		b.WriteString(line)
-		shown++
+		first, kept = i, kept+1
 	}
-	if left := len(page.WarRoom) - shown; left > 0 {
-		fmt.Fprintf(&b, "\n%d earlier entries: query `%s`, or `firebreak show`.\n", left, signals.QueryWarRoom)
-	}
-	return b.String()
-}
-
-// Report is the whole story, for the evidence.
-func Report(page *signals.Page) string {
-	var b strings.Builder
-	heading(&b, page)
-	fields(&b, &page.Incident)
-	if len(page.Evidence) > 0 {
-		fmt.Fprintf(&b, "\n### Evidence\n\n")
-		for _, name := range page.Evidence {
-			fmt.Fprintf(&b, "- %s\n", signals.EscapeMarkdown(name))
-		}
-	}
-	fmt.Fprintf(&b, "\n### War room\n\n")
-	for i := range page.WarRoom {
-		b.WriteString(entry(&page.WarRoom[i], 0))
-	}
-	return b.String()
-}
-
-func heading(b *strings.Builder, page *signals.Page) {
-	fmt.Fprintf(b, "## %s\n\n", value(page.Incident.Rule.Name))
-	fmt.Fprintf(b, "**%s** · playbook %s · route %s · events: %d, duplicates: %d\n",
-		page.State, page.Playbook, value(page.Route), page.Events.Count, page.Events.Duplicates)
-}
-
-// pending says what is asked and how to answer, with commands that can be
-// copied as they stand: request and workflow IDs have nothing to escape.
-func pending(b *strings.Builder, page *signals.Page, namespace string) {
-	p := page.Pending
-	if p == nil {
+	if kept == 0 {
 		return
 	}
-	in, flag := "", ""
-	if namespace != "" && namespace != "default" {
-		in, flag = "TEMPORAL_NAMESPACE="+namespace+" ", " --namespace "+namespace
-	}
-	fmt.Fprintf(b, "\n### Decision wanted: %s %s\n\n", value(p.Action), value(page.Incident.Target()))
-	fmt.Fprintf(b, "Request `%s`, needs %d, expires %s. Parameters: %s.\n\n",
-		p.ID, p.Need, p.ExpiresAt.UTC().Format(time.RFC3339), value(Parameters(p.Parameters)))
-	if page.State == signals.NeedsFields {
-		fmt.Fprintf(b, "```\ntemporal workflow signal%s \\\n  -w %s \\\n  --name amend \\\n  --input '{\"analyst\":\"YOU\",\"fields\":{\"FIELD\":\"VALUE\"}}'\n```\n\n", flag, page.WorkflowID)
-		return
-	}
-	fmt.Fprintf(b, "```\ntemporal workflow signal%s \\\n  -w %s \\\n  --name approve \\\n  --input '{\"analyst\":\"YOU\",\"reason\":\"WHY\"}'\n```\n\n", flag, page.WorkflowID)
-	fmt.Fprintf(b, "or `%sfirebreak approve %s --reason WHY`; `reject` instead of `approve` denies.\n", in, page.WorkflowID)
-}
-
-// fields is the table of what is known.
-func fields(b *strings.Builder, inc *incident.Incident) {
-	fmt.Fprintf(b, "\n| field | value |\n|---|---|\n")
-	row := func(name, text string) {
-		if text != "" {
-			fmt.Fprintf(b, "| %s | %s |\n", name, value(text))
+	w.raw("\n### Decided and done (UTC)\n\n")
+	for i := first; i < len(page.WarRoom); i++ {
+		if decisive(page.WarRoom[i].Kind) {
+			entry(w, &page.WarRoom[i])
 		}
 	}
-	row("severity", fmt.Sprintf("%d (%s), priority %s", inc.Severity, inc.SeverityLabel, inc.Priority))
-	row("policy", inc.Policy.Name)
+}
+
+func decisive(kind signals.Kind) bool {
+	return kind == signals.KindDecision || kind == signals.KindAction || kind == signals.KindOutcome
+}
+
+// fields lists what is known of the event.
+func fields(w *writer, inc *incident.Incident) {
+	if inc.ID == "" {
+		return
+	}
+	w.raw("\n### Event\n\n")
+	left := 0
+	row := func(name string, code bool, values ...string) {
+		given := false
+		fits := w.within(endOfFields, func() {
+			for _, v := range values {
+				switch {
+				case v == "":
+					continue
+				case given:
+					w.raw(", ")
+				default:
+					w.line(name)
+				}
+				given = true
+				if code {
+					w.code(v, maxValue)
+				} else {
+					w.text(v, maxValue)
+				}
+			}
+			if given {
+				w.end()
+			}
+		})
+		if !fits {
+			left++
+		}
+	}
+	row("Command", true, inc.Process.Cmdline)
+	row("Process", false, inc.Process.Name, pid(inc.Process.PID), parent(inc.Process.Parent))
+	row("User", false, inc.User)
+	row("File", true, inc.File.Path)
+	row("Output", false, inc.Output)
+	row("Container", false, inc.Container.Name, inc.Container.ID, image(&inc.Container))
+	row("Kubernetes", false, inc.Kubernetes.Cluster, inc.Kubernetes.Namespace, inc.Kubernetes.WorkloadName, inc.Kubernetes.Pod)
+	row("Host", false, inc.Host.Name, inc.Host.MAC, inc.Host.ID)
+	row("Cloud", false, inc.Cloud.Provider, inc.Cloud.Account, inc.Cloud.Region, inc.Cloud.Instance)
+	row("Policy", false, inc.Policy.Name)
 	if !inc.OccurredAt.IsZero() {
-		row("occurred", inc.OccurredAt.UTC().Format(time.RFC3339Nano))
+		row("Occurred", false, inc.OccurredAt.UTC().Format(layout+".999999999")+" UTC")
 	}
-	row("event", inc.ID)
-	row("event URL", inc.EventURL)
-	row("host", join(inc.Host.Name, inc.Host.MAC, inc.Host.ID))
-	row("container", join(inc.Container.Name, inc.Container.ID, image(&inc.Container)))
-	row("kubernetes", join(inc.Kubernetes.Cluster, inc.Kubernetes.Namespace, inc.Kubernetes.WorkloadName, inc.Kubernetes.Pod))
-	row("cloud", join(inc.Cloud.Provider, inc.Cloud.Account, inc.Cloud.Region, inc.Cloud.Instance))
-	if inc.Process.PID != 0 {
-		row("pid", fmt.Sprint(inc.Process.PID))
+	row("Event", false, inc.ID, inc.EventURL)
+	for i := range inc.Actions {
+		if i == maxActions && !w.unclipped {
+			left += len(inc.Actions) - i
+			break
+		}
+		success := "successful"
+		if !inc.Actions[i].Successful {
+			success = "not successful"
+		}
+		row("Done by policy", false, inc.Actions[i].Type, success, inc.Actions[i].Error)
 	}
-	row("command", inc.Process.Cmdline)
-	row("parent", inc.Process.Parent)
-	row("file", inc.File.Path)
-	row("user", inc.User)
-	row("output", inc.Output)
-	for _, action := range inc.Actions[:min(len(inc.Actions), maxActions)] {
-		row("done by policy", fmt.Sprintf("%s, successful: %t %s", action.Type, action.Successful, action.Error))
+	if left > 0 {
+		w.raw("- and ")
+		w.number(left)
+		w.raw(" more: `firebreak show`\n")
 	}
 }
 
-func entry(e *signals.Entry, most int) string {
-	text := e.Text
-	if most > 0 {
-		text = signals.Clip(text, most)
+// evidence lists the files that are stored.
+func evidence(w *writer, files []string) {
+	if len(files) == 0 {
+		return
 	}
-	return fmt.Sprintf("- %s · %s · **%s** · %s\n",
-		e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Kind, value(e.Actor), signals.EscapeMarkdown(text))
+	w.raw("\n### Evidence\n\n")
+	for i, name := range files {
+		if !w.within(endOfEvidence, func() {
+			w.raw("- ")
+			w.text(name, maxValue)
+			w.end()
+		}) {
+			w.raw("- and ")
+			w.number(len(files) - i)
+			w.raw(" more: `firebreak show`\n")
+			return
+		}
+	}
+}
+
+// warRoom is the timeline, newest first, as much of it as fits.
+func warRoom(w *writer, page *signals.Page) {
+	if len(page.WarRoom) == 0 {
+		return
+	}
+	w.raw("\n### War room (UTC, newest first)\n\n")
+	for i := len(page.WarRoom) - 1; i >= 0; i-- {
+		if w.within(endOfWarRoom, func() { entry(w, &page.WarRoom[i]) }) {
+			continue
+		}
+		w.end()
+		w.number(i + 1)
+		w.raw(" earlier entries are not shown: `firebreak show` and the query `", signals.QueryWarRoom, "` have them all.\n")
+		return
+	}
+}
+
+func entry(w *writer, e *signals.Entry) {
+	w.raw("- ")
+	w.time(e.Time)
+	w.raw(" · ")
+	w.text(string(e.Kind), maxName)
+	w.raw(" · ")
+	w.bold(e.Actor)
+	w.raw(" · ")
+	w.text(e.Text, maxEntry)
+	w.end()
 }
 
 func image(c *incident.Container) string {
@@ -142,15 +274,16 @@ func image(c *incident.Container) string {
 	return c.Image + ":" + c.Tag
 }
 
-func join(values ...string) string {
-	kept := values[:0:0]
-	for _, v := range values {
-		if v != "" {
-			kept = append(kept, v)
-		}
+func pid(n int64) string {
+	if n == 0 {
+		return ""
 	}
-	return strings.Join(kept, ", ")
+	return "PID " + strconv.FormatInt(n, 10)
 }
 
-// value escapes a value and bounds it.
-func value(s string) string { return signals.EscapeMarkdown(signals.Clip(s, maxValue)) }
+func parent(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "child of " + name
+}

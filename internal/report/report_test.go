@@ -4,12 +4,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 
 	"firebreak/internal/incident"
 	"firebreak/internal/report"
@@ -65,21 +68,65 @@ func hostile() signals.Page {
 	return page
 }
 
+// asked is whom the request of the waiting page was put to.
+func asked() report.Asked {
+	return report.Asked{
+		Since: at(15), Who: []string{"soc"}, Analysts: []string{"ann", "bob"}, Trust: signals.TrustListed,
+		EscalatesAt: at(45), RemindsAt: at(30),
+	}
+}
+
 func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 	t.Parallel()
+	plain, hostilePage := waiting(), hostile()
+
+	two := waiting()
+	two.Pending.Need, two.Pending.Have = 2, []string{"ann"}
+	two.WarRoom = append(two.WarRoom, signals.Entry{
+		Time: at(16), Actor: "ann", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER, 1 of 2: confirmed",
+	})
+
+	escalated := asked()
+	escalated.Reminders, escalated.RemindsAt, escalated.EscalatesAt = 2, at(50), time.Time{}
+	escalated.Escalated, escalated.Analysts = []string{"oncall", "managers"}, []string{"ann", "bob", "mia", "zoe"}
+
+	frozen := asked()
+	frozen.Frozen = &signals.Frozen{By: "bob", Reason: "a deployment looks like a miner", Since: at(10)}
+
 	needsFields := waiting()
 	needsFields.State = signals.NeedsFields
-	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id"}
+	needsFields.Incident.Host.ID, needsFields.Incident.Process.PID = "", 0
+	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id, process.pid"}
+
+	verified, open := asked(), report.Asked{Since: at(15), Trust: signals.TrustOpen}
+	verified.Trust = signals.TrustVerified
+
 	closed := waiting()
 	closed.Pending, closed.State, closed.Outcome = nil, signals.Contained, signals.Contained
-	closedPage, hostilePage, waitingPage := closed, hostile(), waiting()
+	closed.WarRoom = append(closed.WarRoom,
+		signals.Entry{Time: at(16), Actor: "ann", Kind: signals.KindDecision, Text: "approved KILL_CONTAINER: confirmed miner"},
+		signals.Entry{Time: at(17), Actor: "sysdig", Kind: signals.KindAction, Text: "KILL_CONTAINER COMPLETED: execution 12"},
+		signals.Entry{Time: at(18), Actor: "firebreak", Kind: signals.KindCheck, Text: "the detection did not return"},
+		signals.Entry{Time: at(18), Actor: "firebreak", Kind: signals.KindOutcome, Text: "closed: contained"},
+	)
+
+	none := signals.Page{
+		WorkflowID: plain.WorkflowID, Playbook: plain.Playbook, Route: plain.Route, State: signals.Open,
+	}
+
 	for name, text := range map[string]string{
-		"waiting.md":         report.Details(&waitingPage, "default"),
-		"other-namespace.md": report.Details(&waitingPage, "prod"),
-		"needs-fields.md":    report.Details(&needsFields, "default"),
-		"closed.md":          report.Details(&closedPage, "default"),
-		"report.md":          report.Report(&closedPage),
-		"hostile.md":         report.Details(&hostilePage, "default"),
+		"no-event-yet.md":    report.Details(&none, report.Asked{}, "default"),
+		"waiting.md":         report.Details(&plain, asked(), "default"),
+		"waiting-two.md":     report.Details(&two, asked(), "default"),
+		"escalated.md":       report.Details(&plain, escalated, "default"),
+		"frozen.md":          report.Details(&plain, frozen, "default"),
+		"needs-fields.md":    report.Details(&needsFields, asked(), "default"),
+		"verified.md":        report.Details(&plain, verified, "default"),
+		"open-to-all.md":     report.Details(&plain, open, "default"),
+		"other-namespace.md": report.Details(&plain, asked(), "prod"),
+		"closed.md":          report.Details(&closed, report.Asked{}, "default"),
+		"report.md":          report.Report(&closed),
+		"hostile.md":         report.Details(&hostilePage, asked(), "default"),
 		"hostile-report.md":  report.Report(&hostilePage),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,12 +146,12 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 func TestNothingFromAnEventCanDrawAHeadingALinkOrALine(t *testing.T) {
 	t.Parallel()
 	page, plain := hostile(), waiting()
-	text := report.Details(&page, "default") + report.Report(&page)
+	text := report.Details(&page, report.Asked{}, "default") + report.Report(&page)
 	for _, forbidden := range []string{"\n## Approved", "[link](", "![i](", " <img", "\n- 2026-01-01", "\u2028", "**approved**"} {
 		require.NotContains(t, text, forbidden)
 	}
 	headings := func(s string) int { return strings.Count(s, "\n#") }
-	require.Equal(t, headings(report.Details(&plain, "default")), headings(report.Details(&page, "default")))
+	require.Equal(t, headings(report.Details(&plain, report.Asked{}, "default")), headings(report.Details(&page, report.Asked{}, "default")))
 }
 
 func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
@@ -124,8 +171,101 @@ func TestThePageStaysSmallHoweverLongTheIncident(t *testing.T) {
 			Time: at(17), Actor: "ann", Kind: signals.KindNote, Text: fmt.Sprint("note ", i, strings.Repeat("*", 2000)),
 		})
 	}
-	text := report.Details(&page, "default")
+	text := report.Details(&page, report.Asked{}, "default")
 	require.LessOrEqual(t, len(text), report.MaxDetails)
 	require.Contains(t, text, "earlier entries")
 	require.Contains(t, text, "Decision wanted", "what is asked must never be pushed out")
+}
+
+// TestTheCommandsCanBeCopiedIntoAShell runs each block of code of the pages in
+// a shell in which temporal and firebreak only tell what they were given.
+func TestTheCommandsCanBeCopiedIntoAShell(t *testing.T) {
+	t.Parallel()
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh")
+	}
+	run := func(block string) []string {
+		const told = `temporal() { printf '%s\n--\n' "$@"; }; firebreak() { echo "$TEMPORAL_NAMESPACE"; temporal "$@"; }; `
+		out, err := exec.CommandContext(t.Context(), shell, "-c", told+block).Output()
+		require.NoError(t, err, block)
+		return strings.Split(strings.TrimSuffix(string(out), "\n--\n"), "\n--\n")
+	}
+	blocks := func(page *signals.Page) []string {
+		var found []string
+		for i, part := range strings.Split(report.Details(page, asked(), "prod"), "```\n") {
+			if i%2 == 1 {
+				found = append(found, part)
+			}
+		}
+		require.Len(t, found, 2)
+		return found
+	}
+	payload := func(data string) converter.RawValue {
+		return converter.NewRawValue(&common.Payload{Data: []byte(data)})
+	}
+
+	page := waiting()
+	approve := blocks(&page)
+	args := run(approve[0])
+	last := len(args) - 1
+	require.Equal(t, []string{"workflow", "signal", "--namespace", "prod", "-w", page.WorkflowID, "--name", "approve", "--input"}, args[:last])
+	decision, err := signals.DecodeDecision(payload(args[last]))
+	require.NoError(t, err)
+	require.Equal(t, signals.Decision{Analyst: "YOU", Reason: "WHY", Request: page.Pending.ID}, decision)
+	require.Equal(t, []string{"prod\napprove", page.WorkflowID, "--request", page.Pending.ID, "--reason", "WHY"}, run(approve[1]))
+
+	page.State, page.Pending.Parameters = signals.NeedsFields, map[string]any{"missing": "host.id, process.pid"}
+	amend := blocks(&page)
+	args = run(amend[0])
+	require.Equal(t, []string{"workflow", "signal", "--namespace", "prod", "-w", page.WorkflowID, "--name", "amend", "--input"}, args[:last])
+	amendment, err := signals.DecodeAmendment(payload(args[last]))
+	require.NoError(t, err)
+	require.Equal(t, signals.Amendment{Analyst: "YOU", Fields: map[string]signals.Scalar{"host.id": "VALUE", "process.pid": "VALUE"}}, amendment)
+	require.Equal(t, []string{"prod\namend", page.WorkflowID, "--set", "host.id=VALUE", "--set", "process.pid=VALUE"}, run(amend[1]))
+
+	page.WorkflowID = "it's a `strange` $(one)"
+	require.Contains(t, run(blocks(&page)[0]), "it_s a _strange_ $(one)", "one word, and nothing is run")
+}
+
+func TestTheReportCutsNothing(t *testing.T) {
+	t.Parallel()
+	page := waiting()
+	long := strings.Repeat("a long command line ", 100) + "and its end"
+	page.Incident.Process.Cmdline = long
+	for i := range 50 {
+		page.Incident.Actions = append(page.Incident.Actions, incident.PolicyAction{Type: fmt.Sprint("action ", i)})
+		page.WarRoom = append(page.WarRoom, signals.Entry{Kind: signals.KindDecision, Text: fmt.Sprint(i, long)})
+		page.Evidence = append(page.Evidence, fmt.Sprint("file-", i))
+	}
+	text := report.Report(&page)
+	require.Equal(t, 101, strings.Count(text, long), "the field, and each entry twice")
+	for _, want := range []string{"action 49", "file-49"} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "more:")
+}
+
+func TestAClosedPageBeginsWithTheOutcomeAndWhoDecidedWhat(t *testing.T) {
+	t.Parallel()
+	page := waiting()
+	page.Pending, page.Outcome = nil, signals.Contained
+	for i := range 40 {
+		page.WarRoom = append(page.WarRoom, signals.Entry{Actor: "ann", Kind: signals.KindDecision, Text: fmt.Sprint("approved request ", i)})
+	}
+	text := report.Details(&page, report.Asked{Frozen: &signals.Frozen{By: "bob"}}, "default")
+	before, _, found := strings.Cut(text, "### Event")
+	require.True(t, found)
+	require.Contains(t, before, "**contained**")
+	require.Contains(t, before, "approved request 39")
+	require.NotContains(t, before, "approved request 31\n", "only the latest have room there")
+	require.NotContains(t, text, "frozen", "which is of no matter any more")
+}
+
+func TestNumbersInParametersAreWrittenAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	got := report.Parameters(map[string]any{
+		"pid": 2140169.0, "id": int64(7), "ratio": 0.5, "large": 1e300, "on": true, "name": "x", "list": []any{1.0, "a"},
+	})
+	require.Equal(t, "id=7, large=1e+300, list=[1 a], name=x, on=true, pid=2140169, ratio=0.5", got)
 }
