@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,8 +24,9 @@ import (
 
 // Each script in testdata/script is an analyst at a shell, beside an
 // installation of its own: with the routes of a file routes.yaml in the script,
-// or else those of most tests. $USER is ann. What a script can do besides what
-// testscript documents is listed in commands.
+// or else those of most tests, and with the other settings of a file
+// settings.yaml. $USER is ann. What a script can do besides what testscript
+// documents is listed in commands.
 func TestAnalystsAtAShell(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txtar")
@@ -35,8 +37,11 @@ func TestAnalystsAtAShell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := shared
-			if name == "freeze" {
-				temporal = ownTemporal(t) // there is one guard in a namespace, and it stops everybody
+			switch name {
+			case "freeze": // there is one guard in a namespace, and it stops everybody
+				temporal = ownTemporal(t)
+			case "verified":
+				temporal = ownTemporal(t, "ann", "bob", "mallory")
 			}
 			s := &shell{t: t, temporal: temporal}
 			testscript.RunT(inline{t}, testscript.Params{
@@ -70,14 +75,18 @@ type shell struct {
 // setup installs what the script asks for. It runs beside a starter, and without
 // a worker until the script starts one.
 func (s *shell) setup(env *testscript.Env) error {
-	routes := routes
-	own, err := os.ReadFile(filepath.Join(env.WorkDir, "routes.yaml"))
-	if err == nil {
-		routes = "\n" + string(own)
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return err
+	own := map[string]string{}
+	for _, name := range []string{"routes.yaml", "settings.yaml"} {
+		content, err := os.ReadFile(filepath.Join(env.WorkDir, name))
+		switch {
+		case err == nil:
+			own[name] = "\n" + string(content)
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
 	}
-	s.installation = prepare(s.t, s.temporal, routes, sysdigtest.Options{}, newTargets(containers)...)
+	s.installation = prepare(s.t, s.temporal, cmp.Or(own["routes.yaml"], routes), sysdigtest.Options{}, newTargets(containers)...)
+	s.configure(own["settings.yaml"])
 	s.opened = map[string]*incident{}
 	s.starter()
 	env.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
@@ -106,6 +115,12 @@ func (s *shell) commands() map[string]func(*testscript.TestScript, bool, []strin
 		// until-done COMMAND… runs a command until it ends with exit code 0.
 		"until-done": func(ts *testscript.TestScript, args []string) {
 			s.await(strings.Join(args, " ")+" succeeds", func() bool { return ts.Exec(args[0], args[1:]...) == nil })
+		},
+		// as PRINCIPAL has commands act with a token of the Temporal server from now on.
+		"as": func(ts *testscript.TestScript, args []string) {
+			token, err := s.temporal.token(args[0])
+			ts.Check(err)
+			ts.Setenv("TEMPORAL_GRPC_META_AUTHORIZATION", "Bearer "+token)
 		},
 		// worker starts a worker; stop-worker kills it.
 		"worker":      func(*testscript.TestScript, []string) { s.running = s.worker() },

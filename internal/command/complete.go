@@ -25,7 +25,7 @@ var joinWords string
 func completionCommand(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	bash, _, _ := root.Find([]string{"completion", "bash"})
-	bash.Long = "Generates the script that completes commands in bash, 3.2 or newer. It needs no other package.\n\n" +
+	bash.Long = "Generates the script that completes commands in bash, incident IDs too. It needs no other package.\n\n" +
 		"For the current session:\n\n\tsource <(firebreak completion bash)\n\n" +
 		"For every new one, add that line to ~/.bashrc."
 	script := bash.RunE
