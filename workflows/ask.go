@@ -184,11 +184,6 @@ func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
 	}
 }
 
-// frozen words why nothing is contained.
-func frozen(f *signals.Frozen) error {
-	return fmt.Errorf("containment is frozen by %s since %s: %s", signals.Clip(f.By, maxQuoted), f.Since.UTC().Format(time.RFC3339), signals.Clip(f.Reason, maxQuoted))
-}
-
 // contains reports whether the pending request is about a containment, which a
 // freeze stops.
 func (r *response) contains() bool {

@@ -23,6 +23,9 @@ type message struct {
 	// claimed is the analyst it names, and analyst the one it is attributed to.
 	claimed, analyst string
 	receipt          string
+	// halted is who froze the containment that it approves, as far as it was found
+	// out in passing.
+	halted *signals.Frozen
 }
 
 // decode reads a signal of a person.
@@ -72,6 +75,10 @@ func (r *response) hear(ctx workflow.Context, name string, raw converter.RawValu
 		r.mail = append(r.mail, m)
 		return
 	}
+	if m.halted != nil {
+		r.refuse(ctx, m, frozen(m.halted))
+		return
+	}
 	r.take(ctx, m)
 }
 
@@ -96,9 +103,10 @@ func (r *response) hopeless(m *message) error {
 	}
 }
 
-// vetted reports whether something has to be found out about a message: its
-// sender, where that is to be verified; whether containment is frozen; and of a
-// decision that is read after the deadline, when it was sent.
+// vetted reports whether something has to be found out about a message that only
+// an activity can: its sender, where that is to be verified; of a decision that is
+// read after the deadline, when it was sent; and whether containment is frozen,
+// if the worker has that not in memory. If it has, the message is told.
 func (r *response) vetted(ctx workflow.Context, m *message) bool {
 	if r.verifies() {
 		return true
@@ -106,7 +114,15 @@ func (r *response) vetted(ctx workflow.Context, m *message) bool {
 	if _, decision := m.payload.(signals.Decision); !decision || r.in.Revision < 2 {
 		return false
 	}
-	return m.name == signals.Approve && r.contains() || !workflow.Now(ctx).Before(r.approval.request.ExpiresAt)
+	if !workflow.Now(ctx).Before(r.approval.request.ExpiresAt) {
+		return true
+	}
+	if m.name != signals.Approve || !r.contains() {
+		return false
+	}
+	seen := look(ctx)
+	m.halted = seen.Frozen
+	return !seen.Known
 }
 
 // vetMail vets messages, one after the other, for as long as the playbook runs.

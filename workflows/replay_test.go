@@ -57,6 +57,6 @@ func TestAHistoryThatThePlaybookWouldNotWriteDoesNotReplay(t *testing.T) {
 
 func replay(file string) error {
 	replayer := worker.NewWorkflowReplayer()
-	workflows.Register(replayer)
+	workflows.Register(replayer, nil)
 	return replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file)
 }

@@ -158,6 +158,20 @@ func TestAnApprovalDuringAFreezeIsRefusedAtOnceAndTheRequestStays(t *testing.T) 
 	require.Equal(t, signals.Receipt{}, b.receipt("r-3"))
 }
 
+func TestAFreezeThatTheWorkerKnowsOfNeedsNoActivity(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, errors.New("not asked") }
+	by := &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	workflows.Register(b, func() (*signals.Frozen, bool) { return by, true })
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.RegisterDelayedCallback(func() { by = nil }, 2*time.Minute)
+	b.at(3*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(signals.WorkflowCryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"approve did not count: containment is frozen by bob since 2026-05-01T12:00:00Z: maintenance"}, texts(page, signals.KindRefused))
+}
+
 func TestARejectionAndACaptureAreNotFrozen(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -19,10 +19,11 @@ import (
 	"firebreak/signals"
 )
 
-// Register adds every playbook to a worker, or to a replayer. A new playbook is
-// a file in this package, a line here, and its names in package signals.
-func Register(r worker.WorkflowRegistry) {
-	r.RegisterWorkflowWithOptions(Capture, workflow.RegisterOptions{Name: signals.WorkflowCapture})
-	r.RegisterWorkflowWithOptions(CryptoMiner, workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
+// Register adds every playbook to a worker, or to a replayer, which needs no
+// freeze. A new playbook is a file in this package, a line here, and its names in
+// package signals.
+func Register(r worker.WorkflowRegistry, f Freeze) {
+	r.RegisterWorkflowWithOptions(f.in(Capture), workflow.RegisterOptions{Name: signals.WorkflowCapture})
+	r.RegisterWorkflowWithOptions(f.in(CryptoMiner), workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
 	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
 }

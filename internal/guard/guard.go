@@ -74,14 +74,19 @@ func (w *Watch) Stop() {
 	<-w.done
 }
 
+// Known is who froze containment as far as that is in memory. It is not known
+// while the guard cannot be followed.
+func (w *Watch) Known() (frozen *signals.Frozen, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.frozen, time.Since(w.seen) < stale
+}
+
 // Frozen is who froze containment, nil while it is allowed. It is answered from
 // memory while the guard can be followed, and else asked for; where neither is
 // possible the error says so, and nothing may be contained.
 func (w *Watch) Frozen(ctx context.Context) (*signals.Frozen, error) {
-	w.mu.Lock()
-	frozen, known := w.frozen, time.Since(w.seen) < stale
-	w.mu.Unlock()
-	if known {
+	if frozen, known := w.Known(); known {
 		return frozen, nil
 	}
 	run, err := w.look(ctx)
@@ -153,7 +158,7 @@ func (w *Watch) followRun(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("follow the guard: %w", err)
 		}
-		if run, err = w.learn(ctx); err != nil {
+		if _, err := w.learn(ctx); err != nil {
 			return err
 		}
 		request.NextPageToken = answer.GetNextPageToken()
