@@ -161,7 +161,9 @@ func TestAnApprovalDuringAFreezeIsRefusedAtOnceAndTheRequestStays(t *testing.T) 
 func TestAFreezeThatTheWorkerKnowsOfNeedsNoActivity(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, errors.New("not asked") }
+	b.vet = func(activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{}, errors.New("not asked")
+	}
 	by := &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	workflows.Register(b, func() (*signals.Frozen, bool) { return by, true })
 	b.at(time.Minute, signals.Approve, decision("ann"))

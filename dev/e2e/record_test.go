@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,9 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"firebreak/internal/sysdig/sysdigtest"
+	"firebreak/signals"
 )
 
 // histories is where the playbooks' replay tests find what is recorded here.
@@ -71,6 +75,55 @@ func TestRecordHistoriesOfIncidentsThatMoveOn(t *testing.T) {
 				file := filepath.Join(histories, fmt.Sprintf("%s-%d.json", name, n+1))
 				require.NoError(t, os.WriteFile(file, run.history(), 0o644))
 			}
+		})
+	}
+}
+
+// TestRecordHistoriesOfSpecialInstallations records what needs more than a route.
+func TestRecordHistoriesOfSpecialInstallations(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("FIREBREAK_RECORD_HISTORIES") != "1" {
+		t.Skip("records only with FIREBREAK_RECORD_HISTORIES=1")
+	}
+	for name, play := range map[string]func(*testing.T) *incident{
+		"crypto-miner-verified": func(t *testing.T) *incident {
+			f, _ := authenticated(t, pair)
+			i := f.openMiner()
+			i.awaitRequest("KILL_CONTAINER")
+			for _, analyst := range []string{"mallory", "ann", "bob"} {
+				f.runAs(analyst, firebreak(), "approve", i.WorkflowID, "--analyst", "ceo", "--reason", "confirmed")
+			}
+			i.contained()
+			return i
+		},
+		"crypto-miner-notified": func(t *testing.T) *incident {
+			c := newChannel(t, http.StatusOK)
+			f := prepare(t, shared, minerRoute(""), sysdigtest.Options{}, newHost())
+			f.configure("notify: {urls: ['" + c.url() + "']}")
+			f.starter()
+			f.worker()
+			i := f.openMiner()
+			i.awaitRequest("KILL_CONTAINER")
+			i.approve()
+			i.contained()
+			return i
+		},
+		"guard-frozen-and-unfrozen": func(t *testing.T) *incident {
+			f := install(t, ownTemporal(t), unasked, sysdigtest.Options{})
+			f.worker()
+			f.turn(signals.Freeze, signals.GuardFrozen)
+			require.NoError(t, f.temporal.SignalWorkflow(f.ctx, signals.GuardID, "", signals.Freeze, "now"))
+			f.turn(signals.Unfreeze, signals.GuardOpen)
+			return &incident{installation: f, reference: reference{WorkflowID: signals.GuardID}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(histories, name+".json")
+			if _, err := os.Stat(file); err == nil {
+				t.Skip("it is recorded")
+			}
+			require.NoError(t, os.WriteFile(file, play(t).history(), 0o644))
 		})
 	}
 }

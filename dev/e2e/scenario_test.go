@@ -90,12 +90,14 @@ func scenarios() map[string]scenario {
 		},
 		"crypto-miner-policy": {
 			minerRoute(`, approval: {mode: none}`) + "\napprovals: {policies: [{actions: [KILL_*], approval: two}]}",
-			sysdigtest.Options{}, nil, twoAnalysts, signals.Contained,
+			sysdigtest.Options{},
+			nil, twoAnalysts, signals.Contained,
 		},
 		"crypto-miner-escalated": {
 			minerRoute(`, approval: {mode: one, groups: [soc], remind_every: 200ms, escalate_after: 300ms, escalate_to: [leads], expire_after: 1m}`) +
 				"\napprovals: {trust: listed, groups: {soc: [ann], leads: [carl]}}",
-			sysdigtest.Options{}, nil,
+			sysdigtest.Options{},
+			nil,
 			func(i *incident) {
 				i.await("it is escalated", func() bool { return told(i.show(), signals.KindReminder, "escalated to leads") })
 				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
