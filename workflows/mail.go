@@ -165,7 +165,13 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 			return unverified(m.claimed)
 		}
 	}
-	if late && r.answers(decision) == nil && !found.SentAt.Before(r.approval.request.ExpiresAt) {
+	if !decides || r.answers(decision) != nil {
+		return nil // take says why it does not count
+	}
+	if err := r.approval.check(ballot{m.analyst, m.name == signals.Approve}); err != nil {
+		return err
+	}
+	if late && !found.SentAt.Before(r.approval.request.ExpiresAt) {
 		return fmt.Errorf("too late: request %s expired at %s", r.approval.request.ID, r.approval.request.ExpiresAt.Format(time.RFC3339))
 	}
 	if found.Frozen != nil {

@@ -285,6 +285,23 @@ func TestUnderTrustVerifiedANoteIsItsSendersToo(t *testing.T) {
 	}
 }
 
+func TestDuringAFreezeWhoMayNotApproveIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+	b.vet = func(vet activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: []string{"mallory", "ann"}[vet.Ordinal-1], Frozen: &signals.Frozen{By: "bob", Reason: "x"}}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Expired, page.Outcome)
+	refused := texts(page, signals.KindRefused)
+	require.Equal(t, `approve did not count: analyst "mallory" is not entitled: not in the list of approvers`, refused[0])
+	require.Contains(t, refused[1], "approve did not count: containment is frozen by bob since ")
+}
+
 func TestWhatWasDoneCannotBeUndone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -149,7 +149,7 @@ func (g *ingest) count(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	answer, err := g.stack.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew'", g.ours.taskQueue),
+		Query: fmt.Sprintf("TaskQueue = '%s' AND ExecutionStatus != 'ContinuedAsNew' AND WorkflowId != '%s'", g.ours.taskQueue, signals.GuardID),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count incidents: %w", err)

@@ -177,8 +177,8 @@ func askedOf(w *writer, a *Asked) {
 		w.timeUTC(a.EscalatesAt)
 		w.end()
 	}
-	if len(a.Analysts) == 0 && a.Trust == "" {
-		return
+	if len(a.Analysts) == 0 && (a.Trust == "" || len(a.Who) == 0 && !a.Since.IsZero()) {
+		return // as was said of who was asked
 	}
 	w.line("May decide")
 	if len(a.Analysts) > 0 {
