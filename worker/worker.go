@@ -45,7 +45,7 @@ func New(c client.Client, taskQueue string, acts *activities.Activities, watch *
 		WorkerStopTimeout: StopTimeout,
 		OnFatalError:      failed,
 	})
-	workflows.Register(playbooks, watch.Known)
+	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)
 	w := &Worker{client: c, guard: watch, workers: []worker.Worker{playbooks}}
 	if acts.Notifier != nil {

@@ -9,46 +9,33 @@ import (
 	"firebreak/signals"
 )
 
-// Freeze is what the worker has in memory of who froze containment; known is
-// false where it cannot say.
-type Freeze func() (frozen *signals.Frozen, known bool)
+// Thawed reports whether a worker has it in memory that containment is not
+// frozen.
+type Thawed func() bool
 
 // playbook is a workflow that handles incidents.
 type playbook func(workflow.Context, signals.Input) (signals.Page, error)
 
-// freezeKey is where a playbook's context holds the Freeze.
-type freezeKey struct{}
+// thawedKey is where a playbook's context holds the Thawed.
+type thawedKey struct{}
 
-// in is a playbook that knows whether containment is frozen.
-func (f Freeze) in(p playbook) playbook {
+// in is a playbook that can glance at the worker's memory.
+func (t Thawed) in(p playbook) playbook {
 	return func(ctx workflow.Context, in signals.Input) (signals.Page, error) {
-		return p(workflow.WithValue(ctx, freezeKey{}, f), in)
+		return p(workflow.WithValue(ctx, thawedKey{}, t), in)
 	}
 }
 
-// glance is what a playbook saw when it looked whether containment is frozen.
-type glance struct {
-	Known  bool            `json:"known"`
-	Frozen *signals.Frozen `json:"frozen,omitempty"`
-}
-
-// look looks whether containment is frozen, at what the worker has in memory. It
-// is on the way from an approval to its action, where an activity would take
-// longer than everything else in the task.
-func look(ctx workflow.Context) glance {
-	var seen glance
+// glance reports whether containment is surely not frozen, by what the worker has
+// in memory. It is on the way from an approval to its action, where an activity
+// would take longer than everything else in the task.
+func glance(ctx workflow.Context) bool {
 	recorded := workflow.SideEffect(ctx, func(ctx workflow.Context) any {
-		f, _ := ctx.Value(freezeKey{}).(Freeze)
-		if f == nil {
-			return glance{}
-		}
-		frozen, known := f()
-		return glance{Known: known, Frozen: frozen}
+		thawed, _ := ctx.Value(thawedKey{}).(Thawed)
+		return thawed != nil && thawed()
 	})
-	if err := recorded.Get(&seen); err != nil {
-		return glance{} // not known
-	}
-	return seen
+	var surely bool
+	return recorded.Get(&surely) == nil && surely
 }
 
 // frozen words why nothing is contained.

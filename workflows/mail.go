@@ -23,9 +23,6 @@ type message struct {
 	// claimed is the analyst it names, and analyst the one it is attributed to.
 	claimed, analyst string
 	receipt          string
-	// halted is who froze the containment that it approves, as far as it was found
-	// out in passing.
-	halted *signals.Frozen
 }
 
 // decode reads a signal of a person.
@@ -75,10 +72,6 @@ func (r *response) hear(ctx workflow.Context, name string, raw converter.RawValu
 		r.mail = append(r.mail, m)
 		return
 	}
-	if m.halted != nil {
-		r.refuse(ctx, m, frozen(m.halted))
-		return
-	}
 	r.take(ctx, m)
 }
 
@@ -106,7 +99,7 @@ func (r *response) hopeless(m *message) error {
 // vetted reports whether something has to be found out about a message that only
 // an activity can: its sender, where that is to be verified; of a decision that is
 // read after the deadline, when it was sent; and whether containment is frozen,
-// if the worker has that not in memory. If it has, the message is told.
+// unless the worker has it in memory that it is not.
 func (r *response) vetted(ctx workflow.Context, m *message) bool {
 	if r.verifies() {
 		return true
@@ -117,12 +110,7 @@ func (r *response) vetted(ctx workflow.Context, m *message) bool {
 	if !workflow.Now(ctx).Before(r.approval.request.ExpiresAt) {
 		return true
 	}
-	if m.name != signals.Approve || !r.contains() {
-		return false
-	}
-	seen := look(ctx)
-	m.halted = seen.Frozen
-	return !seen.Known
+	return m.name == signals.Approve && r.contains() && !glance(ctx)
 }
 
 // vetMail vets messages, one after the other, for as long as the playbook runs.

@@ -19,11 +19,11 @@ import (
 	"firebreak/signals"
 )
 
-// Register adds every playbook to a worker, or to a replayer, which needs no
-// freeze. A new playbook is a file in this package, a line here, and its names in
+// Register adds every playbook to a worker, or to a replayer, which has nothing
+// in memory. A new playbook is a file in this package, a line here, and its names in
 // package signals.
-func Register(r worker.WorkflowRegistry, f Freeze) {
-	r.RegisterWorkflowWithOptions(f.in(Capture), workflow.RegisterOptions{Name: signals.WorkflowCapture})
-	r.RegisterWorkflowWithOptions(f.in(CryptoMiner), workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
+func Register(r worker.WorkflowRegistry, t Thawed) {
+	r.RegisterWorkflowWithOptions(t.in(Capture), workflow.RegisterOptions{Name: signals.WorkflowCapture})
+	r.RegisterWorkflowWithOptions(t.in(CryptoMiner), workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
 	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
 }

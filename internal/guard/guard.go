@@ -74,20 +74,21 @@ func (w *Watch) Stop() {
 	<-w.done
 }
 
-// Known is who froze containment as far as that is in memory. It is not known
-// while the guard cannot be followed.
-func (w *Watch) Known() (frozen *signals.Frozen, known bool) {
+// Thawed reports whether it is in memory that containment is allowed. It is not
+// while containment is frozen, or the guard cannot be followed.
+func (w *Watch) Thawed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.frozen, time.Since(w.seen) < stale
+	return w.frozen == nil && time.Since(w.seen) < stale
 }
 
-// Frozen is who froze containment, nil while it is allowed. It is answered from
-// memory while the guard can be followed, and else asked for; where neither is
-// possible the error says so, and nothing may be contained.
+// Frozen is who froze containment, nil while it is allowed. That it is allowed is
+// answered from memory while the guard can be followed; anything else is asked
+// for, so that nobody is refused for a freeze that was just lifted. Where it can
+// neither be followed nor asked the error says so, and nothing may be contained.
 func (w *Watch) Frozen(ctx context.Context) (*signals.Frozen, error) {
-	if frozen, known := w.Known(); known {
-		return frozen, nil
+	if w.Thawed() {
+		return nil, nil
 	}
 	run, err := w.look(ctx)
 	if err != nil {
