@@ -47,7 +47,7 @@ func (r *response) execute(ctx workflow.Context) error {
 
 // claim is what the worker is told of who approved an action.
 func (r *response) claim(action string) approvals.Claim {
-	claim := approvals.Claim{Route: r.page.Route, Trust: r.in.Approvers.Trust, Action: action}
+	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action}
 	if r.approval == nil {
 		claim.First = true // nobody is asked for a capture before containment
 	} else {

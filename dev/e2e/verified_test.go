@@ -120,6 +120,32 @@ func TestWhoMayStartWorkflowsMayNotAct(t *testing.T) {
 	require.Empty(t, f.sysdig.Ledger())
 }
 
+// TestATrustThatNobodyKnowsIsNone is about somebody who starts an incident whose
+// trust is none of those there are, and so not checked by it as verified is.
+func TestATrustThatNobodyKnowsIsNone(t *testing.T) {
+	t.Parallel()
+	f, _ := authenticated(t, routes)
+	inc := domain.Incident{
+		ID: "forged", Rule: domain.Rule{Name: minerRule}, Host: domain.Host{ID: f.host.ID, Name: f.host.Name},
+		Container: domain.Container{ID: f.host.Containers[0]},
+	}
+	inc.Derive()
+	in := signals.Input{
+		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Approvers: signals.Approvers{Trust: "Verified", Analysts: []string{"ann"}},
+	}
+	run, err := f.temporal.SignalWithStartWorkflow(f.ctx, "crypto-miner:mine", signals.Events, signals.EventBatch{Events: []domain.Incident{inc}},
+		client.StartWorkflowOptions{TaskQueue: f.host.Name}, signals.WorkflowCryptoMiner, in)
+	require.NoError(t, err)
+	i := &incident{installation: f, reference: reference{WorkflowID: run.GetID(), RunID: run.GetRunID()}}
+	i.awaitRequest("KILL_CONTAINER")
+	f.runAs("mallory", firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "x")
+	i.await("it is not carried out", func() bool {
+		return f.killed() > 0 || told(i.show(), signals.KindAction, "KILL_CONTAINER was not carried out: the incident was opened with trust Verified, and this worker wants verified")
+	})
+	require.Zero(t, f.killed())
+}
+
 // TestAResetPassesNoDecisionOffAsItsOwn is about a reset, with which Temporal
 // repeats the signals of the run before in the name of whoever resets.
 func TestAResetPassesNoDecisionOffAsItsOwn(t *testing.T) {
