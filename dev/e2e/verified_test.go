@@ -146,6 +146,34 @@ func TestATrustThatNobodyKnowsIsNone(t *testing.T) {
 	require.Zero(t, f.killed())
 }
 
+// TestWhatIsCarriedComesFromNobodyElse is about somebody who starts an incident
+// that was approved already, and has Temporal's cron start it again.
+func TestWhatIsCarriedComesFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	f, _ := authenticated(t, routes)
+	const request = `{"request":"abc","action":"KILL_CONTAINER","need":1,"have":["ann"],"parameters":{"host.id":"$HOST","container.id":"$BOX"}}`
+	carried := strings.NewReplacer("$REQUEST", request).Replace(
+		`{"page":{"state":"awaiting-approval","playbook":"crypto-miner","route":"crypto-miner","events":{"count":1},"pending":$REQUEST},` +
+			`"action":"KILL_CONTAINER","approval":{"request":$REQUEST,"verdict":"approved","have":["ann"],"by":"ann"}}`)
+	carried = strings.NewReplacer("$HOST", f.host.ID, "$BOX", f.host.Containers[0]).Replace(carried)
+	in := signals.Input{
+		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Approvers: signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}, Carried: []byte(carried),
+	}
+	_, err := f.temporal.ExecuteWorkflow(f.ctx, client.StartWorkflowOptions{
+		ID: "crypto-miner:mine", TaskQueue: f.host.Name, CronSchedule: "@every 1s",
+	}, signals.WorkflowCryptoMiner, in)
+	require.NoError(t, err)
+	runs := map[string]bool{}
+	f.await("a third run", func() bool {
+		run, err := f.temporal.DescribeWorkflowExecution(f.ctx, "crypto-miner:mine", "")
+		require.NoError(t, err)
+		runs[run.GetWorkflowExecutionInfo().GetExecution().GetRunId()] = true
+		return f.killed() > 0 || len(runs) == 3
+	})
+	require.Zero(t, f.killed())
+}
+
 // TestAResetPassesNoDecisionOffAsItsOwn is about a reset, with which Temporal
 // repeats the signals of the run before in the name of whoever resets.
 func TestAResetPassesNoDecisionOffAsItsOwn(t *testing.T) {
