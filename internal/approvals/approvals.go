@@ -66,7 +66,7 @@ type Claim struct {
 	// First says that it is a capture that the route wants taken before it
 	// contains, which nobody is asked for.
 	First bool `json:"first,omitzero"`
-	// Incident is what policies look at; it is zero where there are none.
+	// Incident is what policies look at; nil from a playbook of an earlier version.
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
 
