@@ -83,6 +83,7 @@ func (g *guard) answer(ctx workflow.Context) error {
 // drain takes every signal that waits, in the order of their arrival as far as
 // it is known: a freeze before an unfreeze.
 func (g *guard) drain(ctx workflow.Context) {
+	breath := 0
 	for _, name := range []string{signals.Freeze, signals.Unfreeze} {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 {
@@ -92,6 +93,10 @@ func (g *guard) drain(ctx workflow.Context) {
 			}
 			g.heard[name]++
 			g.hear(ctx, name, raw)
+			if breath += len(raw.Payload().GetData()) + maxEntry; breath > maxBreath {
+				breathe(ctx)
+				breath = 0
+			}
 		}
 	}
 	for _, name := range workflow.GetUnhandledSignalNames(ctx) {
@@ -101,6 +106,10 @@ func (g *guard) drain(ctx workflow.Context) {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
 			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
+			if breath += maxEntry; breath > maxBreath {
+				breathe(ctx)
+				breath = 0
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -126,4 +127,23 @@ func TestTheGuardSurvivesWhatAnybodySends(t *testing.T) {
 	encoded, err := json.Marshal(page)
 	require.NoError(t, err)
 	require.Less(t, len(encoded), 1<<20)
+}
+
+// TestTheGuardReadsAFloodThatCameWhileNoWorkerRan: the SDK gives up a task in
+// which a workflow computes for a second without a pause; here it has less
+// patience.
+func TestTheGuardReadsAFloodThatCameWhileNoWorkerRan(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 100 * time.Millisecond})
+	b.RegisterDelayedCallback(func() {
+		for range 900 {
+			b.SignalWorkflowSkippingWorkflowTask(signals.Freeze, map[string]string{strings.Repeat("<", 2500): ""})
+		}
+		b.SignalWorkflow(signals.Unfreeze, order("ann", "r"))
+	}, time.Minute)
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, 7*time.Minute)
+	b.at(8*time.Minute, "wake", nil)
+	guardOf(t, b, signals.GuardInput{})
+	require.True(t, b.receipt("r").Answered)
 }
