@@ -117,7 +117,7 @@ func kill() activities.ActionInput {
 	return activities.ActionInput{
 		Action: "KILL_CONTAINER", CallerID: "firebreak-0001",
 		Parameters: map[string]any{"host.id": nodeHost, "container.id": nodeContainer},
-		Claim:      approvals.Claim{Route: "automatic", Action: "KILL_CONTAINER"},
+		Claim:      approvals.Claim{Route: "automatic", Playbook: "crypto-miner", Action: "KILL_CONTAINER"},
 	}
 }
 
@@ -282,7 +282,7 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 
 func captureOfNode() activities.CaptureInput {
 	return activities.CaptureInput{
-		Claim: approvals.Claim{Route: "automatic", Action: "CAPTURE"},
+		Claim: approvals.Claim{Route: "automatic", Playbook: "crypto-miner", Action: "CAPTURE"},
 		Name:  "firebreak-0001", HostName: "gke-cluster-gcp-demo-san-default-pool-66250c41-vd1o", MAC: "42:01:0a:80:00:05",
 		AgentID: "58014837", CustomerID: "55001", ContainerID: nodeContainer, Duration: incident.Duration(15 * time.Second),
 		Since: time.Now(),

@@ -73,7 +73,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		p = *r.demanded
 	case r.in.Approvers.Policies:
 		var a *activities.Activities
-		in := activities.ApprovalInput{Action: action, Incident: signals.Slim(r.page.Incident), Route: p}
+		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p}
 		const summary = "Find the policy for the action"
 		var chosen incident.Approval
 		err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)

@@ -28,7 +28,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 		}
 		// 3. Create the capture. 4. Poll until it is done.
 		r.setState(ctx, signals.Capturing)
-		if err := r.record(ctx); err != nil {
+		if err := r.record(ctx, false); err != nil {
 			r.failure(ctx, actionCapture, err)
 			continue
 		}

@@ -45,17 +45,15 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
-// claim is what the worker is told of who approved an action.
+// claim is what the worker is told of who approved an action, and of the incident,
+// whole: the worker may have policies for it, and they may look at anything.
 func (r *response) claim(action string) approvals.Claim {
-	claim := approvals.Claim{Route: r.page.Route, Trust: r.in.Approvers.Trust, Action: action}
-	if r.approval == nil {
-		claim.First = true // nobody is asked for a capture before containment
-	} else {
-		claim.ApprovedBy = r.approval.have
+	whole := r.page.Incident
+	claim := approvals.Claim{
+		Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Incident: &whole,
 	}
-	if r.in.Approvers.Policies {
-		slim := signals.Slim(r.page.Incident)
-		claim.Incident = &slim
+	if r.approval != nil {
+		claim.ApprovedBy = r.approval.have
 	}
 	return claim
 }

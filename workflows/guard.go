@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -29,6 +30,9 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 	g := &guard{page: signals.GuardPage{State: signals.GuardOpen, WarRoom: []signals.Entry{}}, heard: map[string]int{}}
 	if in.Carried != nil {
 		g.page = *in.Carried
+		for i := range g.page.WarRoom {
+			g.written += size(&g.page.WarRoom[i])
+		}
 	}
 	g.page.WorkflowID, g.page.RunID = info.WorkflowExecution.ID, info.WorkflowExecution.RunID
 	if err := g.answer(ctx); err != nil {
@@ -43,20 +47,20 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 			return len(workflow.GetUnhandledSignalNames(ctx)) > 0 || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 		})
 		if g.drain(ctx); len(workflow.GetUnhandledSignalNames(ctx)) == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			if over := len(g.page.WarRoom) - maxGuardEntries; over > 0 {
-				g.page.WarRoom = g.page.WarRoom[over:]
-			}
 			return g.page, workflow.NewContinueAsNewError(ctx, signals.WorkflowGuard, signals.GuardInput{Carried: &g.page})
 		}
 	}
 }
 
-// maxGuardEntries bounds the war room that the guard carries from run to run;
-// what is older is in the histories of earlier runs.
-const maxGuardEntries = 500
+// maxGuardWarRoom bounds the guard's war room, in bytes of JSON: it travels from
+// run to run and answers queries, and the server limits the size of both. What is
+// older is in the histories.
+const maxGuardWarRoom = 256 << 10
 
 type guard struct {
-	page     signals.GuardPage
+	page signals.GuardPage
+	// written is the size of the war room in JSON.
+	written  int
 	heard    map[string]int
 	receipts []acknowledged
 }
@@ -79,6 +83,7 @@ func (g *guard) answer(ctx workflow.Context) error {
 // drain takes every signal that waits, in the order of their arrival as far as
 // it is known: a freeze before an unfreeze.
 func (g *guard) drain(ctx workflow.Context) {
+	breath := 0
 	for _, name := range []string{signals.Freeze, signals.Unfreeze} {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 {
@@ -88,6 +93,10 @@ func (g *guard) drain(ctx workflow.Context) {
 			}
 			g.heard[name]++
 			g.hear(ctx, name, raw)
+			if breath += len(raw.Payload().GetData()) + maxEntry; breath > maxBreath {
+				breathe(ctx)
+				breath = 0
+			}
 		}
 	}
 	for _, name := range workflow.GetUnhandledSignalNames(ctx) {
@@ -97,6 +106,10 @@ func (g *guard) drain(ctx workflow.Context) {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
 			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
+			if breath += maxEntry; breath > maxBreath {
+				breathe(ctx)
+				breath = 0
+			}
 		}
 	}
 }
@@ -177,8 +190,19 @@ func (g *guard) publish(ctx workflow.Context) {
 }
 
 func (g *guard) log(ctx workflow.Context, actor string, kind signals.Kind, text string) {
-	g.page.WarRoom = append(g.page.WarRoom, signals.Entry{
-		Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry),
-	})
+	entry := signals.Entry{Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry)}
+	g.page.WarRoom = append(g.page.WarRoom, entry)
+	for g.written += size(&entry); g.written > maxGuardWarRoom; g.page.WarRoom = g.page.WarRoom[1:] {
+		g.written -= size(&g.page.WarRoom[0])
+	}
 	workflow.SetCurrentDetails(ctx, report.GuardDetails(&g.page, workflow.GetInfo(ctx).Namespace))
+}
+
+// size is that of an entry in JSON, in bytes.
+func size(entry *signals.Entry) int {
+	encoded, err := json.Marshal(entry)
+	if err != nil {
+		return maxEntry
+	}
+	return len(encoded)
 }

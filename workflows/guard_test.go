@@ -1,11 +1,14 @@
 package workflows_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -103,4 +106,44 @@ func TestAFreezeThatCannotBeCheckedSaysSo(t *testing.T) {
 	b.at(2*time.Hour, "wake", nil)
 	require.Nil(t, guardOf(t, b, signals.GuardInput{}).Frozen)
 	require.Equal(t, "its sender could not be looked up, send it again: no history", b.receipt("r").Text)
+}
+
+// TestTheGuardSurvivesWhatAnybodySends: the server ends a workflow that hands over
+// more than it takes, and a guard that has ended cannot be turned.
+func TestTheGuardSurvivesWhatAnybodySends(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	b.at(time.Second, signals.Freeze, order("ann", ""))
+	for range 600 {
+		b.at(time.Minute, signals.Freeze, map[string]string{strings.Repeat("<", 2500): ""})
+	}
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, 7*time.Minute)
+	b.at(8*time.Minute, "wake", nil)
+	page := guardOf(t, b, signals.GuardInput{})
+	require.Equal(t, "ann", page.Frozen.By)
+	encoded, err := json.Marshal(page)
+	require.NoError(t, err)
+	require.Less(t, len(encoded), 1<<20)
+}
+
+// TestTheGuardReadsAFloodThatCameWhileNoWorkerRan: the SDK gives up a task in
+// which a workflow computes for a second without a pause; here it has less
+// patience.
+func TestTheGuardReadsAFloodThatCameWhileNoWorkerRan(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 100 * time.Millisecond})
+	b.RegisterDelayedCallback(func() {
+		for range 900 {
+			b.SignalWorkflowSkippingWorkflowTask(signals.Freeze, map[string]string{strings.Repeat("<", 2500): ""})
+		}
+		b.SignalWorkflow(signals.Unfreeze, order("ann", "r"))
+	}, time.Minute)
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, 7*time.Minute)
+	b.at(8*time.Minute, "wake", nil)
+	guardOf(t, b, signals.GuardInput{})
+	require.True(t, b.receipt("r").Answered)
 }

@@ -9,15 +9,17 @@ import (
 	"firebreak/signals"
 )
 
-// record takes a system capture and waits until it is done.
-func (r *response) record(ctx workflow.Context) error {
+// record takes a system capture and waits until it is done. First says that it
+// comes before containment, and nobody is asked for it.
+func (r *response) record(ctx workflow.Context, first bool) error {
 	if r.resuming {
 		return nil
 	}
 	var a *activities.Activities
 	info := workflow.GetInfo(ctx)
 	inc, options := r.page.Incident, r.in.Route.Capture
-	request := "capture-first"
+	claim, request := r.claim(actionCapture), "capture-first"
+	claim.First = first
 	if r.approval != nil {
 		request = r.approval.request.ID
 	}
@@ -32,7 +34,7 @@ func (r *response) record(ctx workflow.Context) error {
 		Filter:      options.Filter,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
-		Claim:       r.claim(actionCapture),
+		Claim:       claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
 	if err := workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture); err != nil {
@@ -87,7 +89,7 @@ func (r *response) recordFirst(ctx workflow.Context) {
 		}
 	}
 	r.setState(ctx, signals.Capturing)
-	err := r.record(ctx)
+	err := r.record(ctx, true)
 	if err == nil {
 		r.setState(ctx, signals.Saving)
 		err = r.save(ctx)

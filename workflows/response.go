@@ -106,7 +106,7 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 		heard:    map[string]int{},
 	}
 	if in.Carried != nil {
-		if info.ContinuedExecutionRunID == "" {
+		if !handedOver(info) {
 			// Whoever may start workflows cannot start one that was approved already.
 			return nil, temporal.NewNonRetryableApplicationError("carried: only a run that moves on hands it over", "bad-input", nil)
 		}
@@ -125,6 +125,14 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 		return nil, err
 	}
 	return r, nil
+}
+
+// handedOver reports whether a run was started by the one before it, as it moved
+// on. Temporal also names an earlier run where it starts one with the same input
+// again, by a cron schedule or a retry policy: that input comes from whoever
+// started the first.
+func handedOver(info *workflow.Info) bool {
+	return info.ContinuedExecutionRunID != "" && info.CronSchedule == "" && info.Attempt <= 1
 }
 
 // answer registers the queries.

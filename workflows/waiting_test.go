@@ -234,17 +234,30 @@ func TestAPolicyOfTheWorkerSaysHowASingleActionIsAskedFor(t *testing.T) {
 	in := minerInput()
 	in.Route.Approval.Mode = incident.ModeNone
 	in.Approvers.Policies = true
+	event := miner()
+	event.Labels, event.Rule.Tags = map[string]string{"tier": "gold"}, []string{"MITRE"}
 	b.choose = func(in activities.ApprovalInput) incident.Approval {
 		require.Equal(t, "KILL_CONTAINER", in.Action)
-		require.Equal(t, "6949e5f10829", in.Incident.Container.ID)
+		require.Equal(t, event, in.Incident, "a policy may look at everything")
 		in.Route.Mode = incident.ModeTwo
 		return in.Route
 	}
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	b.at(2*time.Minute, signals.Approve, decision("bob"))
-	page := b.run(workflows.CryptoMiner, in, miner())
+	page := b.run(workflows.CryptoMiner, in, event)
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, []string{"ann", "bob"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, event, *b.executed[0].Claim.Incident)
+}
+
+// TestAWorkerWithPoliciesSeesTheIncidentOfAStarterWithout is about a worker whose
+// configuration is newer than the starter's.
+func TestAWorkerWithPoliciesSeesTheIncidentOfAStarterWithout(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.NotNil(t, b.executed[0].Claim.Incident)
 	require.Equal(t, "6949e5f10829", b.executed[0].Claim.Incident.Container.ID)
 }
 

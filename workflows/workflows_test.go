@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 	"firebreak/workflows"
@@ -429,6 +430,32 @@ func TestCaptureSavesWithoutAskingWhereTheRouteSaysSo(t *testing.T) {
 	page := b.run(workflows.Capture, in, miner())
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Len(t, page.Evidence, 2)
+}
+
+// TestCaptureFirstNeedsNobodyAfterFieldsWereSupplied: who was asked for fields was
+// not asked for the capture.
+func TestCaptureFirstNeedsNobodyAfterFieldsWereSupplied(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) {
+		return activities.Enrichment{Host: incident.Host{AgentID: "99001"}, Tenant: incident.Tenant{ID: "55001"}}, nil
+	}
+	var claims []approvals.Claim
+	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		claims = append(claims, in.Claim)
+		return activities.Capture{ID: 7, Name: in.Name, Size: 100}, nil
+	}
+	in := minerInput()
+	in.Route.CaptureFirst = true
+	bare := miner()
+	bare.Host.ID = ""
+	b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9"}})
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, bare)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, claims, 1)
+	require.True(t, claims[0].First)
+	require.False(t, b.executed[0].Claim.First)
 }
 
 func TestCaptureFirstTakesEvidenceBeforeItIsDestroyed(t *testing.T) {

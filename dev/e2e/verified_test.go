@@ -120,6 +120,60 @@ func TestWhoMayStartWorkflowsMayNotAct(t *testing.T) {
 	require.Empty(t, f.sysdig.Ledger())
 }
 
+// TestATrustThatNobodyKnowsIsNone is about somebody who starts an incident whose
+// trust is none of those there are, and so not checked by it as verified is.
+func TestATrustThatNobodyKnowsIsNone(t *testing.T) {
+	t.Parallel()
+	f, _ := authenticated(t, routes)
+	inc := domain.Incident{
+		ID: "forged", Rule: domain.Rule{Name: minerRule}, Host: domain.Host{ID: f.host.ID, Name: f.host.Name},
+		Container: domain.Container{ID: f.host.Containers[0]},
+	}
+	inc.Derive()
+	in := signals.Input{
+		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Approvers: signals.Approvers{Trust: "Verified", Analysts: []string{"ann"}},
+	}
+	run, err := f.temporal.SignalWithStartWorkflow(f.ctx, "crypto-miner:mine", signals.Events, signals.EventBatch{Events: []domain.Incident{inc}},
+		client.StartWorkflowOptions{TaskQueue: f.host.Name}, signals.WorkflowCryptoMiner, in)
+	require.NoError(t, err)
+	i := &incident{installation: f, reference: reference{WorkflowID: run.GetID(), RunID: run.GetRunID()}}
+	i.awaitRequest("KILL_CONTAINER")
+	f.runAs("mallory", firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "x")
+	i.await("it is not carried out", func() bool {
+		return f.killed() > 0 || told(i.show(), signals.KindAction, "KILL_CONTAINER was not carried out: the incident was opened with trust Verified, and this worker wants verified")
+	})
+	require.Zero(t, f.killed())
+}
+
+// TestWhatIsCarriedComesFromNobodyElse is about somebody who starts an incident
+// that was approved already, and has Temporal's cron start it again.
+func TestWhatIsCarriedComesFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	f, _ := authenticated(t, routes)
+	const request = `{"request":"abc","action":"KILL_CONTAINER","need":1,"have":["ann"],"parameters":{"host.id":"$HOST","container.id":"$BOX"}}`
+	carried := strings.NewReplacer("$REQUEST", request).Replace(
+		`{"page":{"state":"awaiting-approval","playbook":"crypto-miner","route":"crypto-miner","events":{"count":1},"pending":$REQUEST},` +
+			`"action":"KILL_CONTAINER","approval":{"request":$REQUEST,"verdict":"approved","have":["ann"],"by":"ann"}}`)
+	carried = strings.NewReplacer("$HOST", f.host.ID, "$BOX", f.host.Containers[0]).Replace(carried)
+	in := signals.Input{
+		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Approvers: signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}, Carried: []byte(carried),
+	}
+	_, err := f.temporal.ExecuteWorkflow(f.ctx, client.StartWorkflowOptions{
+		ID: "crypto-miner:mine", TaskQueue: f.host.Name, CronSchedule: "@every 1s",
+	}, signals.WorkflowCryptoMiner, in)
+	require.NoError(t, err)
+	runs := map[string]bool{}
+	f.await("a third run", func() bool {
+		run, err := f.temporal.DescribeWorkflowExecution(f.ctx, "crypto-miner:mine", "")
+		require.NoError(t, err)
+		runs[run.GetWorkflowExecutionInfo().GetExecution().GetRunId()] = true
+		return f.killed() > 0 || len(runs) == 3
+	})
+	require.Zero(t, f.killed())
+}
+
 // TestAResetPassesNoDecisionOffAsItsOwn is about a reset, with which Temporal
 // repeats the signals of the run before in the name of whoever resets.
 func TestAResetPassesNoDecisionOffAsItsOwn(t *testing.T) {

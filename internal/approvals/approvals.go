@@ -55,16 +55,18 @@ func (r *Rules) Member(analyst string) error {
 
 // Claim is what an incident says of an action that it wants to be carried out.
 type Claim struct {
-	// Route is the route's name, and Trust how the incident trusted decisions.
-	Route  string        `json:"route"`
-	Trust  signals.Trust `json:"trust"`
-	Action string        `json:"action"`
+	// Route is the route's name, Playbook the one that ran, which need not be the
+	// route's, and Trust how the incident trusted decisions.
+	Route    string        `json:"route"`
+	Playbook string        `json:"playbook,omitzero"`
+	Trust    signals.Trust `json:"trust"`
+	Action   string        `json:"action"`
 	// ApprovedBy are those who approved, none if nobody was asked.
 	ApprovedBy []string `json:"approved_by,omitempty"`
 	// First says that it is a capture that the route wants taken before it
 	// contains, which nobody is asked for.
 	First bool `json:"first,omitzero"`
-	// Incident is what policies look at; it is zero where there are none.
+	// Incident is what policies look at; nil from a playbook of an earlier version.
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
 
@@ -81,9 +83,13 @@ func (d *Denied) Error() string { return d.Reason }
 // Check checks a claim; the error is a *Denied. A route that the worker does not
 // know, because it was renamed or comes from elsewhere, is asked for as one that
 // leaves everything out: whoever decided must be entitled, but nothing goes
-// without a decision.
+// without a decision. So is one that is another playbook's: that a route asks
+// nobody for a capture says nothing of what kills.
 func (r *Rules) Check(c Claim) error {
 	route, known := r.routes[c.Route]
+	if route.Playbook != c.Playbook {
+		route, known = incident.Route{}, false
+	}
 	if c.First && known && route.CaptureFirst {
 		return nil
 	}
@@ -123,15 +129,16 @@ func (r *Rules) Check(c Claim) error {
 	return nil
 }
 
-// weight orders trusts by how much they ask for.
+// weight orders trusts by how much they ask for. One that nobody knows asks for
+// nothing: incidents take the word of a payload for everything but verified.
 func weight(t signals.Trust) int {
 	switch t {
-	case signals.TrustOpen, "":
-		return 0
 	case signals.TrustListed:
 		return 1
-	default:
+	case signals.TrustVerified:
 		return 2
+	default:
+		return 0
 	}
 }
 

@@ -1,6 +1,7 @@
 package approvals_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,6 +19,7 @@ routes:
   - {name: automatic, when: 'true', playbook: crypto-miner, approval: none, capture_first: true}
   - {name: asked, when: 'true', playbook: crypto-miner, approval: {mode: one, groups: [soc], escalate_after: 1h, escalate_to: [leads]}}
   - {name: pair, when: 'true', playbook: crypto-miner, approval: two}
+  - {name: recorded, when: 'true', playbook: capture, approval: none}
 `
 
 const policies = `
@@ -65,8 +67,12 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 		"listed, escalated":                 {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"carl"}}, ""},
 		"listed, taken off the list":        {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"eve"}}, "0 did"},
 		"opened with less trust":            {"verified", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, "the incident was opened with trust listed, and this worker wants verified"},
+		"opened with a trust nobody knows":  {"verified", approvals.Claim{Route: "asked", Trust: "Verified", ApprovedBy: []string{"ann"}}, "the incident was opened with trust Verified, and this worker wants verified"},
 		"opened with none":                  {"listed", approvals.Claim{Route: "automatic"}, "the incident was opened with trust open, and this worker wants listed"},
 		"opened with more trust":            {"listed", approvals.Claim{Route: "asked", Trust: "verified", ApprovedBy: []string{"ann"}}, ""},
+		"another playbook's route":          {"", approvals.Claim{Route: "recorded"}, "this worker wants 1 of all groups to approve KILL_CONTAINER: 0 did"},
+		"its own playbook's route":          {"", approvals.Claim{Route: "recorded", Playbook: "capture", Action: "CAPTURE"}, ""},
+		"another playbook, capture first":   {"", approvals.Claim{Route: "automatic", Playbook: "capture", First: true}, "this worker wants 1 of"},
 		"a policy":                          {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann", "carl"}, Incident: prod}, "this worker wants 2 of leads to approve KILL_CONTAINER: 1 did"},
 		"a policy that holds for no route":  {"policies", approvals.Claim{Route: "automatic", Trust: "listed", Incident: prod}, "this worker wants 2 of leads"},
 		"a policy, followed":                {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"dora", "carl"}, Incident: prod}, ""},
@@ -85,6 +91,7 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 			if test.claim.Action == "" {
 				test.claim.Action = "KILL_CONTAINER"
 			}
+			test.claim.Playbook = cmp.Or(test.claim.Playbook, "crypto-miner")
 			err := rules(t, yaml).Check(test.claim)
 			if test.want == "" {
 				require.NoError(t, err)
@@ -100,7 +107,7 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 func TestADeniedClaimSaysHowTheActionIsToBeApproved(t *testing.T) {
 	t.Parallel()
 	r := rules(t, "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}"+policies)
-	err := r.Check(approvals.Claim{Route: "asked", Action: "KILL_PROCESS", Incident: &incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "prod"}}})
+	err := r.Check(approvals.Claim{Route: "asked", Playbook: "crypto-miner", Action: "KILL_PROCESS", Incident: &incident.Incident{Kubernetes: incident.Kubernetes{Namespace: "prod"}}})
 	var denied *approvals.Denied
 	require.ErrorAs(t, err, &denied)
 	require.Equal(t, incident.ModeTwo, denied.Demanded.Mode)
