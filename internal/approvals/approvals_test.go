@@ -67,6 +67,7 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 		"opened with less trust":            {"verified", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, "the incident was opened with trust listed, and this worker wants verified"},
 		"opened with none":                  {"listed", approvals.Claim{Route: "automatic"}, "the incident was opened with trust open, and this worker wants listed"},
 		"opened with more trust":            {"listed", approvals.Claim{Route: "asked", Trust: "verified", ApprovedBy: []string{"ann"}}, ""},
+		"opened with a trust of the future": {"verified", approvals.Claim{Route: "asked", Trust: "certified", ApprovedBy: []string{"ann"}}, ""},
 		"a policy":                          {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann", "carl"}, Incident: prod}, "this worker wants 2 of leads to approve KILL_CONTAINER: 1 did"},
 		"a policy that holds for no route":  {"policies", approvals.Claim{Route: "automatic", Trust: "listed", Incident: prod}, "this worker wants 2 of leads"},
 		"a policy, followed":                {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"dora", "carl"}, Incident: prod}, ""},
