@@ -266,11 +266,11 @@ func TestTheCommandsOfTheGuardCanBeCopiedIntoAShell(t *testing.T) {
 	} {
 		blocks := strings.Split(report.GuardDetails(page, "it's $(one)"), "```\n")
 		require.Len(t, blocks, 5)
-		out, err := exec.CommandContext(t.Context(), shell, "-c", `temporal() { printf '%s\n' "$@"; }; firebreak() { temporal "$@"; }; `+blocks[1]+blocks[3]).Output()
+		out, err := exec.CommandContext(t.Context(), shell, "-c", `temporal() { printf '%s\n' "$@"; }; firebreak() { echo "$TEMPORAL_NAMESPACE"; temporal "$@"; }; `+blocks[1]+blocks[3]).Output()
 		require.NoError(t, err)
 		require.Equal(t, []string{
 			"workflow", "signal", "--namespace", "it_s $(one)", "-w", signals.GuardID, "--name", turn, "--input", `{"analyst":"YOU","reason":"WHY"}`,
-			turn, "--reason", "WHY", "",
+			"it_s $(one)", turn, "--reason", "WHY", "",
 		}, strings.Split(string(out), "\n"))
 	}
 }
@@ -282,7 +282,7 @@ func TestThePageOfTheGuardStaysSmallHoweverLongItsWarRoom(t *testing.T) {
 	for n := range 500 {
 		page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(17), Actor: "ann", Kind: signals.KindRefused, Text: fmt.Sprint("freeze ", n, worst)})
 	}
-	text := report.GuardDetails(page, "soc")
+	text := report.GuardDetails(page, strings.Repeat("'", 1000))
 	require.LessOrEqual(t, len(text), report.MaxDetails)
 	require.Contains(t, text, "Containment is frozen", "how it stands must never be pushed out")
 	require.Contains(t, text, "firebreak unfreeze")
