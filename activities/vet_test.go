@@ -3,6 +3,7 @@ package activities_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -29,17 +30,25 @@ type histories struct {
 	client.Client
 
 	events []*history.HistoryEvent
+	// broken is why the history cannot be read.
+	broken error
 }
 
 func (h histories) GetWorkflowHistory(context.Context, string, string, bool, enums.HistoryEventFilterType) client.HistoryEventIterator {
-	return &iterator{h.events}
+	return &iterator{h.events, h.broken}
 }
 
-type iterator struct{ left []*history.HistoryEvent }
+type iterator struct {
+	left   []*history.HistoryEvent
+	broken error
+}
 
-func (i *iterator) HasNext() bool { return len(i.left) > 0 }
+func (i *iterator) HasNext() bool { return i.broken != nil || len(i.left) > 0 }
 
 func (i *iterator) Next() (*history.HistoryEvent, error) {
+	if i.broken != nil {
+		return nil, i.broken
+	}
 	event := i.left[0]
 	i.left = i.left[1:]
 	return event, nil
@@ -73,6 +82,13 @@ func (f frozenBy) Frozen(context.Context) (*signals.Frozen, error) {
 	return &signals.Frozen{By: string(f), Reason: "maintenance", Since: noon}, nil
 }
 
+// unanswering is a guard that cannot be asked.
+type unanswering struct{}
+
+func (unanswering) Frozen(context.Context) (*signals.Frozen, error) {
+	return nil, errors.New("ask whether containment is frozen: no answer")
+}
+
 func vet(t *testing.T, h histories, yaml string, in activities.VetInput) activities.Vetting {
 	t.Helper()
 	in.Digest = cmp.Or(in.Digest, activities.Digest(data))
@@ -103,6 +119,30 @@ func TestASignalThatIsNotTheOneReceivedIsNobodys(t *testing.T) {
 	in.Ordinal = 2
 	_, err = tryVet(t, h, "", in)
 	require.ErrorContains(t, err, "signal approve number 2 is not in the history")
+	require.NotEqual(t, activities.Digest(data), activities.Digest(&common.Payload{Data: []byte("more")}, data))
+}
+
+func TestASignalWhoseHistoryCannotBeReadIsNobodys(t *testing.T) {
+	t.Parallel()
+	h := histories{broken: errors.New("connection refused")}
+	_, err := tryVet(t, h, "", activities.VetInput{Signal: signals.Approve, Ordinal: 1, Digest: activities.Digest(data), Sender: true})
+	require.ErrorContains(t, err, "connection refused")
+	h.broken = nil
+	const verified = "approvals: {groups: {soc: [ann]}, trust: verified}"
+	_, err = tryVet(t, h, verified, activities.VetInput{Signal: signals.Freeze, Ordinal: 1, Digest: activities.Digest(data), Member: "ann"})
+	require.ErrorContains(t, err, "signal freeze number 1 is not in the history", "nor is it whose it claims to be")
+}
+
+func TestAGuardThatCannotBeAskedAllowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.activities.Guard = unanswering{}
+	_, err := run[activities.Vetting](b, a.Vet, activities.VetInput{Signal: signals.Approve, Ordinal: 1, Freeze: true})
+	require.ErrorContains(t, err, "ask whether containment is frozen: no answer")
+	_, err = run[activities.Execution](b, a.ExecuteAction, kill())
+	require.ErrorContains(t, err, "ask whether containment is frozen: no answer")
+	retried(t, err)
+	require.Empty(t, b.sysdig.Ledger())
 }
 
 func TestTheSenderOfASignalIsWhomTheServerAuthenticated(t *testing.T) {
@@ -137,7 +177,14 @@ func TestASignalThatAResetTookOverIsNobodys(t *testing.T) {
 	h.signaled(signals.Approve, "jwt", "ann") // mallory's, as ann reset
 	h.events = append(h.events, &history.HistoryEvent{EventType: enums.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED})
 	h.signaled(signals.Approve, "jwt", "bob")
-	for ordinal, want := range []string{"ann", "", "bob"} {
+	h.events = append(h.events, &history.HistoryEvent{ // as when a worker dies
+		EventType: enums.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+		Attributes: &history.HistoryEvent_WorkflowTaskFailedEventAttributes{
+			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE},
+		},
+	})
+	h.signaled(signals.Approve, "jwt", "carl")
+	for ordinal, want := range []string{"ann", "", "bob", "carl"} {
 		found := vet(t, h, "", activities.VetInput{Signal: signals.Approve, Ordinal: ordinal + 1, Sender: true})
 		require.Equal(t, want, found.Principal, "approval %d", ordinal+1)
 	}
@@ -199,6 +246,10 @@ func TestNothingIsDoneThatTheWorkersConfigurationDoesNotPermit(t *testing.T) {
 	require.ErrorAs(t, err, &app)
 	require.NoError(t, app.Details(&demanded))
 	require.Equal(t, incident.ModeOne, demanded.Mode)
+	capture := captureOfNode()
+	capture.Claim = in.Claim
+	_, err = run[activities.Capture](b, a.CreateCapture, capture)
+	require.Equal(t, activities.ErrNotPermitted, final(t, err))
 	require.Empty(t, b.sysdig.Ledger())
 	in.Claim.ApprovedBy = []string{"ann"}
 	_, err = run[activities.Execution](b, a.ExecuteAction, in)

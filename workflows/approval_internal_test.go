@@ -1,12 +1,14 @@
 package workflows
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/report"
 	"firebreak/signals"
 )
 
@@ -131,4 +133,42 @@ func TestWhoeverAskedMayWithdrawButNotApprove(t *testing.T) {
 	a := newApproval(signals.Request{ID: "r", Action: actionKillContainer}, incident.Approval{Mode: incident.ModeOne}, signals.Approvers{}, "rita")
 	require.EqualError(t, a.check(ballot{"Rita", true}), "Rita asked for it: somebody else must approve")
 	require.NoError(t, a.check(ballot{"rita", false}))
+}
+
+func TestTheOldestReceiptsAreForgottenFirst(t *testing.T) {
+	t.Parallel()
+	r := &response{}
+	r.acknowledge(&message{analyst: "ann"}, true, "nobody asked for this one")
+	const last = 300
+	for n := range last + 1 {
+		r.acknowledge(&message{analyst: "ann", receipt: fmt.Sprint("r-", n)}, true, "approved")
+	}
+	for n, answered := range map[int]bool{0: false, last - maxReceipts: false, last - maxReceipts + 1: true, last: true} {
+		require.Equal(t, answered, receiptOf(r.receipts, fmt.Sprint("r-", n)).Answered, n)
+	}
+	require.Len(t, r.receipts, maxReceipts)
+}
+
+// What the page says of a request is what the buttons and the clock do.
+func TestThePageTellsWhoMayDecideAndWhatComesNext(t *testing.T) {
+	t.Parallel()
+	policy := incident.Approval{
+		Mode: incident.ModeOne, Groups: []string{"soc"}, RemindEvery: hours(2), EscalateAfter: hours(3), EscalateTo: []string{"leads"}, ExpireAfter: hours(4),
+	}
+	approvers := signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann", "carl"}, Groups: map[string][]string{"soc": {"ann"}, "leads": {"carl"}}}
+	a := newApproval(signals.Request{ID: "r", ExpiresAt: noon.Add(4 * time.Hour)}, policy, approvers, "")
+	a.clock.Asked = noon
+	require.Equal(t, report.Asked{
+		Since: noon, Who: []string{"soc"}, Analysts: []string{"ann"}, Trust: signals.TrustListed,
+		RemindsAt: noon.Add(2 * time.Hour), EscalatesAt: noon.Add(3 * time.Hour),
+	}, a.standing())
+	a.pass(dueReminder, noon.Add(2*time.Hour))
+	a.pass(dueEscalation, noon.Add(3*time.Hour))
+	require.Equal(t, report.Asked{
+		Since: noon, Who: []string{"soc"}, Analysts: []string{"ann", "carl"}, Trust: signals.TrustListed, Reminders: 1, Escalated: []string{"leads"},
+	}, a.standing(), "a reminder at the expiry is none")
+	for _, trust := range []signals.Trust{signals.TrustOpen, ""} {
+		a.approvers.Trust = trust
+		require.Empty(t, a.standing().Analysts, "anybody may")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -80,11 +81,11 @@ func (g *guard) answer(ctx workflow.Context) error {
 	)
 }
 
-// drain takes every signal that waits, in the order of their arrival as far as
-// it is known: a freeze before an unfreeze.
+// drain takes every signal that waits. Of a freeze and an unfreeze that come
+// together nobody knows which was first: containment stays frozen.
 func (g *guard) drain(ctx workflow.Context) {
 	breath := 0
-	for _, name := range []string{signals.Freeze, signals.Unfreeze} {
+	for _, name := range []string{signals.Unfreeze, signals.Freeze} {
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 {
 			var raw converter.RawValue
@@ -99,7 +100,9 @@ func (g *guard) drain(ctx workflow.Context) {
 			}
 		}
 	}
-	for _, name := range workflow.GetUnhandledSignalNames(ctx) {
+	unknown := workflow.GetUnhandledSignalNames(ctx)
+	slices.Sort(unknown)
+	for _, name := range unknown {
 		if name == signals.Freeze || name == signals.Unfreeze {
 			continue // came while one of the others was vetted
 		}

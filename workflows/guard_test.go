@@ -2,12 +2,15 @@ package workflows_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -135,7 +138,7 @@ func TestTheGuardSurvivesWhatAnybodySends(t *testing.T) {
 func TestTheGuardReadsAFloodThatCameWhileNoWorkerRan(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 100 * time.Millisecond})
+	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 300 * time.Millisecond})
 	b.RegisterDelayedCallback(func() {
 		for range 900 {
 			b.SignalWorkflowSkippingWorkflowTask(signals.Freeze, map[string]string{strings.Repeat("<", 2500): ""})
@@ -146,4 +149,137 @@ func TestTheGuardReadsAFloodThatCameWhileNoWorkerRan(t *testing.T) {
 	b.at(8*time.Minute, "wake", nil)
 	guardOf(t, b, signals.GuardInput{})
 	require.True(t, b.receipt("r").Answered)
+}
+
+// Who sent a signal is found by its place among those of its name, and by its
+// data, so that nobody's order passes for another's.
+func TestTheGuardHasEachOrderVettedAsTheOneItIs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var vetted []activities.VetInput
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		vetted = append(vetted, in)
+		return activities.Vetting{Principal: "the real " + in.Member}, nil
+	}
+	orders := []struct {
+		name  string
+		order signals.Instruction
+	}{
+		{signals.Freeze, order("ann", "")}, {signals.Unfreeze, order("bob", "")}, {signals.Freeze, order("carl", "")}, {signals.Freeze, order("dora", "")},
+	}
+	want := make([]activities.VetInput, len(orders))
+	for i, ordinal := range []int{1, 1, 2, 3} {
+		b.at(time.Duration(i+1)*time.Minute, orders[i].name, orders[i].order)
+		payload, err := converter.GetDefaultDataConverter().ToPayload(orders[i].order)
+		require.NoError(t, err)
+		want[i] = activities.VetInput{
+			Signal: orders[i].name, Ordinal: ordinal, Digest: activities.Digest(payload), Member: orders[i].order.Analyst,
+		}
+	}
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, time.Hour)
+	b.at(2*time.Hour, "wake", nil)
+	page := guardOf(t, b, signals.GuardInput{})
+	require.Equal(t, want, vetted)
+	require.Equal(t, "the real carl", page.Frozen.By, "not whom it claims to be from")
+}
+
+func TestAnUnfreezeDoesNotUndoAFreezeThatComesWithIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	b.RegisterDelayedCallback(func() {
+		b.SignalWorkflowSkippingWorkflowTask(signals.Freeze, order("ann", ""))
+		b.SignalWorkflow(signals.Unfreeze, order("bob", ""))
+	}, time.Minute)
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, time.Hour)
+	b.at(2*time.Hour, "wake", nil)
+	page := guardOf(t, b, signals.GuardInput{})
+	require.Equal(t, "unfreeze did not count: containment is not frozen", page.WarRoom[0].Text)
+	require.Equal(t, "froze every containment action: maintenance", page.WarRoom[1].Text)
+	require.Equal(t, "ann", page.Frozen.By)
+}
+
+// A signal that arrives while another is vetted must not be left to a run that
+// is over.
+func TestTheGuardReadsWhatCameWhileItVettedBeforeItMovesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		if in.Signal == signals.Unfreeze {
+			b.SetContinueAsNewSuggested(true)
+			b.SignalWorkflow(signals.Freeze, order("ann", ""))
+		}
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	b.at(time.Minute, signals.Unfreeze, order("bob", ""))
+	page := guardOf(t, b, signals.GuardInput{})
+	require.Len(t, page.WarRoom, 2)
+	require.NotNil(t, page.Frozen)
+}
+
+// Workers and lists look at the memo and the search attribute, never at the page.
+func TestTheGuardShowsTheSwitchWhereWorkersLook(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	var memos []any
+	var states []string
+	b.OnUpsertMemo(mock.Anything).Return(nil).Run(func(args mock.Arguments) {
+		memo, _ := args[0].(map[string]any)
+		memos = append(memos, memo[signals.MemoFrozen])
+	})
+	b.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Run(func(args mock.Arguments) {
+		set, _ := args[0].(temporal.SearchAttributes)
+		state, _ := set.GetKeyword(signals.IncidentState)
+		states = append(states, state)
+	})
+	b.at(time.Minute, signals.Freeze, order("ann", ""))
+	b.at(2*time.Minute, signals.Freeze, order("bob", "")) // does not count
+	b.at(3*time.Minute, signals.Unfreeze, order("bob", ""))
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, time.Hour)
+	b.at(2*time.Hour, "wake", nil)
+	guardOf(t, b, signals.GuardInput{})
+	require.Equal(t, []string{"unfrozen", "frozen", "unfrozen"}, states)
+	require.Len(t, memos, 3)
+	require.Nil(t, memos[0])
+	by, _ := memos[1].(signals.Frozen)
+	require.Equal(t, "ann", by.By)
+	require.Equal(t, "maintenance", by.Reason)
+	require.Nil(t, memos[2])
+}
+
+func TestAGuardThatGoesOnFrozenShowsItFromTheStart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var memos []any
+	b.OnUpsertMemo(mock.Anything).Return(nil).Run(func(args mock.Arguments) {
+		memo, _ := args[0].(map[string]any)
+		memos = append(memos, memo[signals.MemoFrozen])
+	})
+	b.SetContinueAsNewSuggested(true)
+	by := signals.Frozen{By: "ann", Reason: "maintenance"}
+	guardOf(t, b, signals.GuardInput{Carried: &signals.GuardPage{State: signals.GuardFrozen, Frozen: &by, WarRoom: []signals.Entry{}}})
+	require.Equal(t, []any{by}, memos)
+}
+
+func TestTheGuardForgetsTheOldestReceiptsFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	const last = 300
+	for n := range last + 1 {
+		b.at(time.Duration(n+1)*time.Second, signals.Freeze, order("ann", fmt.Sprint("r-", n)))
+	}
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, time.Hour)
+	b.at(2*time.Hour, "wake", nil)
+	guardOf(t, b, signals.GuardInput{})
+	for n, answered := range map[int]bool{0: false, last - 256: false, last - 255: true, last: true} {
+		require.Equal(t, answered, b.receipt(fmt.Sprint("r-", n)).Answered, n)
+	}
 }

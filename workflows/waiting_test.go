@@ -104,24 +104,30 @@ func TestAnApprovalCountsAfterTheEscalationFromWhomItWasEscalatedTo(t *testing.T
 func TestADecisionSentAfterTheDeadlineIsLate(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		sent    time.Duration
+		sent    time.Duration // after the deadline
 		outcome signals.State
 	}{
-		"before": {24*time.Hour - time.Second, signals.Contained},
-		"after":  {24*time.Hour + time.Second, signals.Expired},
+		"before": {-1, signals.Contained},
+		"at":     {0, signals.Expired},
+		"after":  {1, signals.Expired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			asked := b.Now()
+			// That nothing is frozen is known without an activity; the rest is not.
+			workflows.Register(b, func() bool { return true })
+			var deadline time.Time
 			b.vet = func(in activities.VetInput) (activities.Vetting, error) {
 				require.NotEmpty(t, in.Digest)
 				in.Digest = ""
 				require.Equal(t, activities.VetInput{Signal: signals.Approve, Ordinal: 1, Sender: true, Freeze: true}, in)
-				return activities.Vetting{SentAt: asked.Add(test.sent)}, nil
+				return activities.Vetting{SentAt: deadline.Add(test.sent)}, nil
 			}
-			b.RegisterDelayedCallback(func() { b.SignalWorkflowSkippingWorkflowTask(signals.Approve, decision("ann")) }, 24*time.Hour-time.Millisecond)
-			page := b.run(workflows.CryptoMiner, minerInput(), miner())
+			b.RegisterDelayedCallback(func() {
+				deadline = b.query().Pending.ExpiresAt
+				b.SignalWorkflowSkippingWorkflowTask(signals.Approve, decision("ann"))
+			}, 24*time.Hour-time.Millisecond)
+			page := b.run(signals.WorkflowCryptoMiner, minerInput(), miner())
 			require.Equal(t, test.outcome, page.Outcome)
 			if test.outcome == signals.Expired {
 				require.Regexp(t, `^approve did not count: too late: request [0-9a-f]{12} expired at `, texts(page, signals.KindRefused)[0])
@@ -187,6 +193,62 @@ func TestARejectionAndACaptureAreNotFrozen(t *testing.T) {
 	page := b.run(workflows.Capture, captureInput(), miner())
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Empty(t, texts(page, signals.KindRefused))
+}
+
+func TestARejectionOfAContainmentCountsDuringAFreeze(t *testing.T) {
+	t.Parallel()
+	by := &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	for name, trust := range map[string]signals.Trust{"listed": signals.TrustListed, "verified": signals.TrustVerified} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			workflows.Register(b, func() bool { return false })
+			b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+				found := activities.Vetting{Principal: "ann"}
+				if in.Freeze {
+					found.Frozen = by
+				}
+				return found, nil
+			}
+			in := minerInput()
+			in.Approvers = signals.Approvers{Trust: trust, Analysts: []string{"ann"}}
+			b.at(time.Minute, signals.Reject, decision("ann"))
+			page := b.run(signals.WorkflowCryptoMiner, in, miner())
+			require.Equal(t, signals.Rejected, page.Outcome)
+			require.Empty(t, texts(page, signals.KindRefused))
+		})
+	}
+}
+
+func TestAFreezeStopsTheKillOfAProcessToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	by := &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{Frozen: by}, nil }
+	onHost := miner()
+	onHost.Container = incident.Container{}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), onHost)
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Contains(t, texts(page, signals.KindRequest)[0], "KILL_PROCESS")
+	require.Equal(t, []string{"approve did not count: containment is frozen by bob since 2026-05-01T12:00:00Z: maintenance"}, texts(page, signals.KindRefused))
+}
+
+// A worker whose memory is too old says so, and what it last knew is not
+// believed, one way or the other.
+func TestAWorkerThatDoesNotKnowWhetherContainmentIsFrozenAsks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	workflows.Register(b, func() bool { return false })
+	asked := 0
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		asked++
+		require.True(t, in.Freeze)
+		return activities.Vetting{}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	require.Equal(t, signals.Contained, b.run(signals.WorkflowCryptoMiner, minerInput(), miner()).Outcome)
+	require.Equal(t, 1, asked)
 }
 
 func TestAnAutomaticActionDuringAFreezeAsksAHuman(t *testing.T) {
@@ -279,6 +341,144 @@ func TestASenderWhoCannotBeLookedUpIsToldSo(t *testing.T) {
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, []string{"approve did not count: its sender could not be looked up, send it again: the history cannot be read"}, texts(page, signals.KindRefused))
+}
+
+func TestASenderIsLookedUpWithPatienceAfterTheFirstTry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+	tries := 0
+	b.vet = func(activities.VetInput) (activities.Vetting, error) {
+		if tries++; tries < 4 {
+			return activities.Vetting{}, errors.New("signal approve number 1 is not in the history yet")
+		}
+		return activities.Vetting{Principal: "ann"}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Empty(t, texts(page, signals.KindRefused))
+}
+
+func TestSignalsThatWaitToBeVettedAreAllTaken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeTwo
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann", "bob"}}
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: []string{"ann", "bob"}[in.Ordinal-1]}, nil
+	}
+	b.RegisterDelayedCallback(func() {
+		b.SignalWorkflowSkippingWorkflowTask(signals.Approve, decision("ann"))
+		b.SignalWorkflow(signals.Approve, decision("bob"))
+	}, time.Minute)
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"ann", "bob"}, b.executed[0].Claim.ApprovedBy)
+}
+
+func TestASignalThatComesWithACancellationIsStillVetted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+	b.vet = func(activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: "ann"}, nil
+	}
+	b.RegisterDelayedCallback(func() {
+		b.SignalWorkflowSkippingWorkflowTask(signals.Note, signals.NoteText{Analyst: "ann", Text: "stop it all"})
+		b.CancelWorkflow()
+	}, time.Minute)
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Equal(t, []string{"stop it all"}, texts(page, signals.KindNote))
+}
+
+func TestThePageShowsWhoApprovedAlready(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeTwo
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.RegisterDelayedCallback(func() { require.Equal(t, []string{"ann"}, b.query().Pending.Have) }, 2*time.Minute)
+	b.at(3*time.Minute, signals.Approve, decision("bob"))
+	require.Equal(t, signals.Contained, b.run(workflows.CryptoMiner, in, miner()).Outcome)
+}
+
+// A missing field decides what is killed, so that not everybody may supply it.
+func TestOnlyWhoMayDecideMaySupplyWhatTheDecisionIsAbout(t *testing.T) {
+	t.Parallel()
+	bare := miner()
+	bare.Host.ID = ""
+	for name, test := range map[string]struct {
+		trust     signals.Trust
+		claimed   string
+		principal string
+		want      string // why it does not count
+	}{
+		"open":                 {signals.TrustOpen, "mallory", "", ""},
+		"listed":               {signals.TrustListed, "ann", "", ""},
+		"not listed":           {signals.TrustListed, "mallory", "", `amend did not count: analyst "mallory" is not entitled: not in soc`},
+		"of another group":     {signals.TrustListed, "carl", "", `amend did not count: analyst "carl" is not entitled: not in soc`},
+		"verified":             {signals.TrustVerified, "x", "ann", ""},
+		"in another's name":    {signals.TrustVerified, "ann", "mallory", `amend did not count: analyst "mallory" is not entitled: not in soc`},
+		"nobody authenticated": {signals.TrustVerified, "ann", "", `amend did not count: unverified: the Temporal server has not authenticated its sender, who claims to be "ann"`},
+	} {
+		for when, early := range map[string]bool{"while it is asked for": false, "before it is": true} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t)
+				b.vet = func(activities.VetInput) (activities.Vetting, error) {
+					return activities.Vetting{Principal: test.principal}, nil
+				}
+				b.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
+				in := minerInput()
+				in.Route.Approval.Groups = []string{"soc"}
+				in.Approvers = signals.Approvers{
+					Trust: test.trust, Analysts: []string{"ann", "carl"}, Groups: map[string][]string{"soc": {"ann"}, "leads": {"carl"}},
+				}
+				claim := map[string]any{"analyst": test.claimed, "fields": map[string]any{"host.id": "host-9"}}
+				if early {
+					b.RegisterDelayedCallback(func() { b.SignalWorkflowSkippingWorkflowTask(signals.Amend, claim) }, 0)
+				} else {
+					b.at(time.Minute, signals.Amend, claim)
+				}
+				page := b.run(workflows.CryptoMiner, in, bare)
+				require.Equal(t, signals.Expired, page.Outcome)
+				if test.want == "" {
+					require.Equal(t, "host-9", page.Incident.Host.ID)
+					require.Empty(t, texts(page, signals.KindRefused))
+				} else {
+					require.Empty(t, page.Incident.Host.ID)
+					require.Equal(t, []string{test.want}, texts(page, signals.KindRefused))
+				}
+			})
+		}
+	}
+}
+
+// Whoever may start workflows writes the trust that an incident is opened with,
+// and the worker takes one that it does not know for the strictest: so must the
+// playbook, or a name that somebody only claims would pass for an authenticated
+// one.
+func TestATrustThatThisVersionDoesNotKnowIsAsStrictAsTheStrictest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Approvers = signals.Approvers{Trust: "certified", Analysts: []string{"ann"}}
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		require.True(t, in.Sender)
+		return activities.Vetting{Principal: map[int]string{1: "mallory", 3: "ann"}[in.Ordinal]}, nil
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	b.RegisterDelayedCallback(func() { require.Empty(t, b.executed, "nobody approved") }, 3*time.Minute)
+	b.at(4*time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, texts(page, signals.KindRefused), 2)
 }
 
 func TestUnderTrustVerifiedANoteIsItsSendersToo(t *testing.T) {

@@ -116,6 +116,25 @@ func TestADeniedClaimSaysHowTheActionIsToBeApproved(t *testing.T) {
 	require.Equal(t, incident.Duration(3600e9), denied.Demanded.EscalateAfter)
 }
 
+func TestARouteThatNobodyKnowsIsToBeAskedForAsOneThatLeavesEverythingOut(t *testing.T) {
+	t.Parallel()
+	err := rules(t, "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}\n").Check(approvals.Claim{Route: "mine", Action: "KILL_PROCESS"})
+	var denied *approvals.Denied
+	require.ErrorAs(t, err, &denied)
+	require.Equal(t, incident.DefaultApproval(), denied.Demanded, "or it would expire at once")
+}
+
+func TestWhoeverIsInAnyGroupIsAMember(t *testing.T) {
+	t.Parallel()
+	const groups = "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}\n"
+	for _, trust := range []string{"listed", "verified"} {
+		r := rules(t, groups+"  trust: "+trust+"\n")
+		require.NoError(t, r.Member("carl"))
+		require.EqualError(t, r.Member("mallory"), `analyst "mallory" is not entitled: not in the list of approvers`)
+	}
+	require.NoError(t, rules(t, groups).Member("mallory"), "where trust is open so is the list")
+}
+
 func TestAPolicyThatCannotBeEvaluatedAsksTooManyRatherThanTooFew(t *testing.T) {
 	t.Parallel()
 	r := rules(t, "approvals:\n  groups: {soc: [ann, bob], leads: [carl, dora]}"+policies)

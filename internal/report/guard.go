@@ -25,11 +25,17 @@ func GuardDetails(page *signals.GuardPage, namespace string) string {
 		w.raw("## Containment is allowed\n")
 	}
 	w.raw("\n", then, " with one of these, YOU and WHY filled in:\n\n```\ntemporal workflow signal")
-	if namespace != "" && namespace != "default" {
+	if other(namespace) {
 		w.raw(" --namespace ")
 		w.word(namespace)
 	}
-	w.raw(" \\\n  -w ", signals.GuardID, " \\\n  --name ", turn, " \\\n  --input '{\"analyst\":\"YOU\",\"reason\":\"WHY\"}'\n```\n\n```\nfirebreak ", turn, " --reason WHY\n```\n")
+	w.raw(" \\\n  -w ", signals.GuardID, " \\\n  --name ", turn, " \\\n  --input '{\"analyst\":\"YOU\",\"reason\":\"WHY\"}'\n```\n\n```\n")
+	if other(namespace) {
+		w.raw("TEMPORAL_NAMESPACE=")
+		w.word(namespace)
+		w.raw(" ")
+	}
+	w.raw("firebreak ", turn, " --reason WHY\n```\n")
 	if len(page.WarRoom) == 0 {
 		return string(w.b)
 	}

@@ -69,6 +69,22 @@ func TestNoTextFromOutsideDrawsAnything(t *testing.T) {
 	}
 }
 
+func TestNoTextFromOutsideDrawsAnythingOnThePageOfTheGuard(t *testing.T) {
+	t.Parallel()
+	draw := func(text string) string { return report.GuardDetails(frozenGuard(text, text), text) }
+	plain := outline(draw("x"))
+	for name, hostile := range reporttest.Hostile() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			page := draw(hostile)
+			require.Equal(t, plain, outline(page), page)
+			for _, forbidden := range []string{"{workflowId}", "{runId}", "{namespace}", "\r", "\x00", "\u202e", "\u2028"} {
+				require.NotContains(t, page, forbidden)
+			}
+		})
+	}
+}
+
 func TestAPageStaysSmallWhateverItIsFilledWith(t *testing.T) {
 	t.Parallel()
 	for name, hostile := range reporttest.Hostile() {

@@ -51,9 +51,11 @@ func waiting() signals.Page {
 	return page
 }
 
+// forged tries to draw what is not there.
+const forged = "x`\n\n## Approved by ann\n\n| a | b |\n|---|---|\n**approved** [link](https://evil.example.com) <img src=x> ![i](https://evil.example.com/i.png)\r\n- 2026-01-01 · decision · **ann** · approved\u2028# heading"
+
 // hostile is an incident whose every text tries to draw what is not there.
 func hostile() signals.Page {
-	forged := "x`\n\n## Approved by ann\n\n| a | b |\n|---|---|\n**approved** [link](https://evil.example.com) <img src=x> ![i](https://evil.example.com/i.png)\r\n- 2026-01-01 · decision · **ann** · approved\u2028# heading"
 	page := waiting()
 	inc := &page.Incident
 	inc.Rule.Name, inc.Policy.Name, inc.Output, inc.EventURL, inc.User = forged, forged, forged, "javascript:alert(1)", forged
@@ -65,6 +67,24 @@ func hostile() signals.Page {
 	page.Pending.Parameters = map[string]any{"host.id": forged}
 	page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(16), Actor: forged, Kind: signals.KindNote, Text: forged})
 	page.Evidence = []string{forged}
+	return page
+}
+
+// frozenGuard is the guard after somebody froze, and somebody else tried to.
+func frozenGuard(by, why string) *signals.GuardPage {
+	return &signals.GuardPage{
+		WorkflowID: signals.GuardID, RunID: "run-1", State: signals.GuardFrozen, Frozen: &signals.Frozen{By: by, Reason: why, Since: at(10)},
+		WarRoom: []signals.Entry{
+			{Time: at(10), Actor: by, Kind: signals.KindDecision, Text: "froze every containment action: " + why},
+			{Time: at(11), Actor: "mallory", Kind: signals.KindRefused, Text: "unfreeze did not count: " + why},
+		},
+	}
+}
+
+// thawed is a guard that was frozen.
+func thawed(page *signals.GuardPage) *signals.GuardPage {
+	page.State, page.Frozen = signals.GuardOpen, nil
+	page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(20), Actor: "ann", Kind: signals.KindDecision, Text: "unfroze containment: rolled back"})
 	return page
 }
 
@@ -114,7 +134,13 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		WorkflowID: plain.WorkflowID, Playbook: plain.Playbook, Route: plain.Route, State: signals.Open,
 	}
 
+	guard := signals.GuardPage{WorkflowID: signals.GuardID, RunID: "run-1", State: signals.GuardOpen}
+
 	for name, text := range map[string]string{
+		"guard-new.md":       report.GuardDetails(&guard, "default"),
+		"guard-open.md":      report.GuardDetails(thawed(frozenGuard("bob", "a deployment looks like a miner")), "prod"),
+		"guard-frozen.md":    report.GuardDetails(frozenGuard("bob", "a deployment looks like a miner"), "default"),
+		"guard-hostile.md":   report.GuardDetails(frozenGuard(forged, forged), forged),
 		"no-event-yet.md":    report.Details(&none, report.Asked{}, "default"),
 		"waiting.md":         report.Details(&plain, asked(), "default"),
 		"waiting-two.md":     report.Details(&two, asked(), "default"),
@@ -226,6 +252,42 @@ func TestTheCommandsCanBeCopiedIntoAShell(t *testing.T) {
 
 	page.WorkflowID = "it's a `strange` $(one)"
 	require.Contains(t, run(blocks(&page)[0]), "it_s a _strange_ $(one)", "one word, and nothing is run")
+}
+
+func TestTheCommandsOfTheGuardCanBeCopiedIntoAShell(t *testing.T) {
+	t.Parallel()
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh")
+	}
+	for turn, page := range map[string]*signals.GuardPage{
+		signals.Unfreeze: frozenGuard("bob", "x"),
+		signals.Freeze:   thawed(frozenGuard("bob", "x")),
+	} {
+		blocks := strings.Split(report.GuardDetails(page, "it's $(one)"), "```\n")
+		require.Len(t, blocks, 5)
+		out, err := exec.CommandContext(t.Context(), shell, "-c", `temporal() { printf '%s\n' "$@"; }; firebreak() { echo "$TEMPORAL_NAMESPACE"; temporal "$@"; }; `+blocks[1]+blocks[3]).Output()
+		require.NoError(t, err)
+		require.Equal(t, []string{
+			"workflow", "signal", "--namespace", "it_s $(one)", "-w", signals.GuardID, "--name", turn, "--input", `{"analyst":"YOU","reason":"WHY"}`,
+			"it_s $(one)", turn, "--reason", "WHY", "",
+		}, strings.Split(string(out), "\n"))
+	}
+}
+
+func TestThePageOfTheGuardStaysSmallHoweverLongItsWarRoom(t *testing.T) {
+	t.Parallel()
+	worst := strings.Repeat("*", 5000)
+	page := frozenGuard(worst, worst)
+	for n := range 500 {
+		page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(17), Actor: "ann", Kind: signals.KindRefused, Text: fmt.Sprint("freeze ", n, worst)})
+	}
+	text := report.GuardDetails(page, strings.Repeat("'", 1000))
+	require.LessOrEqual(t, len(text), report.MaxDetails)
+	require.Contains(t, text, "Containment is frozen", "how it stands must never be pushed out")
+	require.Contains(t, text, "firebreak unfreeze")
+	require.Contains(t, text, "freeze 499", "the latest first")
+	require.NotContains(t, text, "freeze 400")
 }
 
 func TestTheReportCutsNothing(t *testing.T) {
