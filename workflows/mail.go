@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -279,6 +280,20 @@ func (r *response) takeDecision(ctx workflow.Context, m *message, d signals.Deci
 	r.announce(ctx, activities.ChangeDecision, m.analyst, signals.KindDecision, "%s", text)
 }
 
+// supply sets a field that is missing. What is known stays: policies and routes
+// that ask nobody were decided on it, and one analyst must not lead them to another
+// target.
+func (r *response) supply(inc *incident.Incident, path, value string) error {
+	known, _ := inc.Field(path)
+	if err := inc.SetField(path, value); err != nil {
+		return err
+	}
+	if now, _ := inc.Field(path); known != "" && now != known && r.in.Revision >= 2 {
+		return fmt.Errorf("field %s is %q already: only what is missing can be supplied", path, signals.Clip(known, maxQuoted))
+	}
+	return nil
+}
+
 // takeAmendment sets the fields an analyst supplies, all or none.
 func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment signals.Amendment) {
 	err := r.amendable()
@@ -288,7 +303,7 @@ func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment sig
 	amended := r.page.Incident
 	paths := workflow.DeterministicKeys(amendment.Fields)
 	for i := 0; err == nil && i < len(paths); i++ {
-		err = amended.SetField(paths[i], string(amendment.Fields[paths[i]]))
+		err = r.supply(&amended, paths[i], string(amendment.Fields[paths[i]]))
 	}
 	if err != nil {
 		r.refuse(ctx, m, err)

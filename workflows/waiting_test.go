@@ -323,6 +323,28 @@ func TestAWorkerWithPoliciesSeesTheIncidentOfAStarterWithout(t *testing.T) {
 	require.Equal(t, "6949e5f10829", b.executed[0].Claim.Incident.Container.ID)
 }
 
+// TestAnAmendmentLeadsToNoOtherTarget is about a route that asks nobody, and a
+// policy that looks at the namespace.
+func TestAnAmendmentLeadsToNoOtherTarget(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeNone
+	bare := miner()
+	bare.Host.ID, bare.Kubernetes.Namespace = "", "prod"
+	b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9", "container.id": "aaaaaaaaaaaa"}})
+	b.at(2*time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9", "kubernetes.namespace": "dev"}})
+	b.at(3*time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"host.id": "host-9", "container.id": "6949e5f10829"}})
+	page := b.run(workflows.CryptoMiner, in, bare)
+	require.Equal(t, []string{
+		`amend did not count: field container.id is "6949e5f10829" already: only what is missing can be supplied`,
+		`amend did not count: field kubernetes.namespace is "prod" already: only what is missing can be supplied`,
+	}, texts(page, signals.KindRefused))
+	require.Equal(t, map[string]any{"host.id": "host-9", "container.id": "6949e5f10829"}, b.executed[0].Parameters)
+	require.Equal(t, "prod", page.Incident.Kubernetes.Namespace)
+}
+
 func TestASenderWhoCannotBeLookedUpIsToldSo(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
