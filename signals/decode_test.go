@@ -1,6 +1,7 @@
 package signals_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -49,6 +50,28 @@ func TestABadDecisionSaysWhatIsWrongAndWhatIsAccepted(t *testing.T) {
 	require.EqualError(t, err, "no data"+want)
 }
 
+func TestAnInstructionSaysWhoAndWhy(t *testing.T) {
+	t.Parallel()
+	i, err := signals.DecodeInstruction(raw(` {"analyst":" ann ","reason":" a false alarm\n"} `))
+	require.NoError(t, err)
+	require.Equal(t, signals.Instruction{Analyst: "ann", Reason: "a false alarm"}, i)
+	const want = `: want {"analyst":"ann","reason":"a false alarm"}`
+	for data, message := range map[string]string{
+		``:                                   "no data" + want,
+		`"freeze"`:                           `data is a string, "freeze"` + want,
+		`{"analyst":"ann","why":"x"}`:        `unknown field "why"` + want,
+		`{"reason":"x"}`:                     `field "analyst" is missing or empty: want the name of who decides`,
+		`{"analyst":" ","reason":"x"}`:       `field "analyst" is missing or empty: want the name of who decides`,
+		`{"analyst":"ann"}`:                  `field "reason" is missing or empty: want why, for the war room`,
+		`{"analyst":"ann","reason":"\t \n"}`: `field "reason" is missing or empty: want why, for the war room`,
+		`{"analyst":"` + strings.Repeat("a", 5000) + `","reason":"x"}`: `field "analyst" has 5000 bytes: want at most 128`,
+	} {
+		i, err := signals.DecodeInstruction(raw(data))
+		require.EqualError(t, err, message)
+		require.Zero(t, i)
+	}
+}
+
 func TestAnAmendmentTakesTextAndNumbers(t *testing.T) {
 	t.Parallel()
 	a, err := signals.DecodeAmendment(raw(`{"analyst":"ann","fields":{"process.pid":9007199254740993,"host.id":" h "}}`))
@@ -74,6 +97,7 @@ func FuzzNoPayloadPanics(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, data string) {
 		_, _ = signals.DecodeDecision(raw(data))
+		_, _ = signals.DecodeInstruction(raw(data))
 		_, _ = signals.DecodeNote(raw(data))
 		_, _ = signals.DecodeAmendment(raw(data))
 		_, _ = signals.DecodeEvents(raw(data))

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -119,4 +120,21 @@ func TestTheOldestEventsAreForgottenFirst(t *testing.T) {
 	require.True(t, read.add(id(14)), "what was forgotten counts again")
 	require.Equal(t, signals.FingerprintOf(id(15)), read.order[0])
 	require.Len(t, read.known, maxSeen-4)
+}
+
+func TestARequestThatAnEarlierVersionPutIsAskedForAsItsRouteSaid(t *testing.T) {
+	t.Parallel()
+	act, save := incident.Approval{Mode: incident.ModeTwo, Groups: []string{"soc"}}, incident.Approval{Mode: incident.ModeOne, Groups: []string{"leads"}}
+	for action, want := range map[string]incident.Approval{
+		actionKillContainer: act, actionCapture: act, actionAmend: act, actionSaveCapture: save,
+	} {
+		carrying := &response{page: signals.Page{RunID: "run-1"}, desk: desk{approval: &approval{request: signals.Request{ID: "r", Action: action}}}}
+		c := carrying.carry()
+		c.Approval.Policy = nil
+		old, err := json.Marshal(c)
+		require.NoError(t, err)
+		r := &response{in: signals.Input{Route: incident.Route{Approval: act, SaveApproval: save}, Carried: old}}
+		require.NoError(t, r.resume())
+		require.Equal(t, want, r.approval.policy, action)
+	}
 }

@@ -134,7 +134,8 @@ func (r *response) returns(ctx workflow.Context) bool {
 			r.log(ctx, actorFirebreak, signals.KindCheck, "the detection did not return")
 			return false
 		}
-		if r.moveOn(ctx) {
+		// Not with what was just read and is still being vetted.
+		if r.full(ctx) && r.moveOn(ctx) {
 			return false
 		}
 	}

@@ -180,6 +180,7 @@ func TestADecisionCountsOnlyWhereItMay(t *testing.T) {
 				b, page = s.play(t, mode, trust, lacks)
 				require.Equal(t, signals.Contained, page.Outcome, "%s: wedged", name)
 				require.Len(t, b.executed, 1, name)
+				require.Equal(t, trust, b.executed[0].Claim.Trust, "%s: what the worker compares with its own", name)
 				require.Len(t, b.executed[0].Claim.ApprovedBy, map[incident.Mode]int{incident.ModeOne: 1, incident.ModeTwo: 2}[mode], name)
 			}
 		}

@@ -454,3 +454,68 @@ func TestTheEvidenceOfAllRunsLiesWithTheOneThatOpenedTheIncident(t *testing.T) {
 	require.Equal(t, "the-opening-run", saved[0].RunID)
 	require.Equal(t, "the-opening-run", two.reported[0].RunID)
 }
+
+// What a run that repeats another one submits may have been submitted before,
+// and so may what the runs after it do.
+func TestWhatFollowsAResetLooksForWhatWasSubmittedBefore(t *testing.T) {
+	t.Parallel()
+	for name, reset := range map[string]bool{"reset": true, "not reset": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.suggest(time.Minute)
+			next, _ := b.moves(workflows.CryptoMiner, opened(minerInput(), miner()), miner())
+			var carried map[string]any
+			require.NoError(t, json.Unmarshal(next.Carried, &carried))
+			carried["reset"] = reset
+			var err error
+			next.Carried, err = json.Marshal(carried)
+			require.NoError(t, err)
+			b = b.after()
+			b.at(time.Minute, signals.Approve, decision("ann"))
+			require.Equal(t, signals.Contained, b.run(workflows.CryptoMiner, next).Outcome)
+			require.Equal(t, reset, b.executed[0].Resumed)
+		})
+	}
+}
+
+// An incident that moves on with a signal whose sender is still to be looked up
+// would take it to nobody.
+func TestASignalIsVettedBeforeTheIncidentMovesOn(t *testing.T) {
+	t.Parallel()
+	hour := incident.Duration(time.Hour)
+	for name, approves := range map[string]bool{"waiting": false, "watching": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := opened(minerInput(), miner())
+			in.Route.CoolDown = &hour
+			in.Approvers = signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}
+			b.vet = func(activities.VetInput) (activities.Vetting, error) {
+				return activities.Vetting{Principal: "ann"}, nil
+			}
+			if approves {
+				b.at(time.Minute, signals.Approve, decision("ann"))
+			}
+			b.suggestWith(10*time.Minute, signals.Note, signals.NoteText{Analyst: "ann", Text: "do not lose this"})
+			_, page := b.moves(workflows.CryptoMiner, in, miner())
+			require.Equal(t, approves, page.State == signals.Watching)
+			require.Equal(t, []string{"do not lose this"}, texts(page, signals.KindNote))
+		})
+	}
+}
+
+func TestPeopleAreNotifiedBeforeTheIncidentMovesOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := opened(minerInput(), miner())
+	in.Notify, in.Route.Approval.Mode = true, incident.ModeTwo
+	b.suggestWith(10*time.Minute, signals.Approve, decision("ann"))
+	next, _ := b.moves(workflows.CryptoMiner, in, miner())
+	require.Equal(t, []activities.ChangeKind{activities.ChangeOpened, activities.ChangeRequest, activities.ChangeDecision}, changes(b.notified))
+	b = b.after()
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	require.Equal(t, signals.Contained, b.run(workflows.CryptoMiner, next).Outcome)
+	require.Equal(t, []activities.ChangeKind{activities.ChangeDecision, activities.ChangeResult, activities.ChangeClosed}, changes(b.notified),
+		"the next run goes on notifying, and tells nothing twice")
+}

@@ -298,11 +298,16 @@ func TestAPolicyOfTheWorkerSaysHowASingleActionIsAskedFor(t *testing.T) {
 	in.Approvers.Policies = true
 	event := miner()
 	event.Labels, event.Rule.Tags = map[string]string{"tier": "gold"}, []string{"MITRE"}
-	b.choose = func(in activities.ApprovalInput) incident.Approval {
+	tries := 0
+	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) {
 		require.Equal(t, "KILL_CONTAINER", in.Action)
 		require.Equal(t, event, in.Incident, "a policy may look at everything")
+		require.Equal(t, incident.ModeNone, in.Route.Mode)
+		if tries++; tries < 3 {
+			return incident.Approval{}, errors.New("no worker answers yet")
+		}
 		in.Route.Mode = incident.ModeTwo
-		return in.Route
+		return in.Route, nil
 	}
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	b.at(2*time.Minute, signals.Approve, decision("bob"))
@@ -343,6 +348,23 @@ func TestAnAmendmentLeadsToNoOtherTarget(t *testing.T) {
 	}, texts(page, signals.KindRefused))
 	require.Equal(t, map[string]any{"host.id": "host-9", "container.id": "6949e5f10829"}, b.executed[0].Parameters)
 	require.Equal(t, "prod", page.Incident.Kubernetes.Namespace)
+}
+
+func TestWhereNoPolicyCanBeFoundTheRouteSaysHowItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := minerInput()
+	in.Route.Approval.Mode = incident.ModeTwo
+	in.Approvers.Policies = true
+	b.choose = func(activities.ApprovalInput) (incident.Approval, error) {
+		return incident.Approval{}, refusal("broken", "no policies")
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.CryptoMiner, in, miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"ann", "bob"}, b.executed[0].Claim.ApprovedBy)
+	require.Contains(t, texts(page, signals.KindCheck), "no policy found for KILL_CONTAINER, asking as the route says: no policies")
 }
 
 func TestASenderWhoCannotBeLookedUpIsToldSo(t *testing.T) {

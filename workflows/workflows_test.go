@@ -33,7 +33,7 @@ type bench struct {
 	report  func(signals.Page) error
 	// vet knows of nobody who was authenticated, and of no freeze.
 	vet    func(activities.VetInput) (activities.Vetting, error)
-	choose func(activities.ApprovalInput) incident.Approval
+	choose func(activities.ApprovalInput) (incident.Approval, error)
 	notify func(activities.Notification) ([]string, error)
 
 	executed []activities.ActionInput
@@ -66,7 +66,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b.report = func(signals.Page) error { return nil }
 	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, nil }
-	b.choose = func(in activities.ApprovalInput) incident.Approval { return in.Route }
+	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) { return in.Route, nil }
 	b.notify = func(activities.Notification) ([]string, error) { return nil, nil }
 	var a *activities.Activities
 	b.RegisterActivity(a)
@@ -74,7 +74,7 @@ func newBench(t *testing.T) *bench {
 		func(_ context.Context, in activities.VetInput) (activities.Vetting, error) { return b.vet(in) }).Maybe()
 	b.OnActivity(a.ChooseApproval, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.ApprovalInput) (incident.Approval, error) {
-			return b.choose(in), nil
+			return b.choose(in)
 		}).Maybe()
 	b.OnActivity(a.Notify, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, n activities.Notification) ([]string, error) {

@@ -190,6 +190,9 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"trust certified":         {"approvals: {trust: certified}", []string{`:1:20: approvals.trust: "certified": want open, listed or verified`}},
 		"trust verified, nobody":  {"approvals: {trust: verified, groups: {}}", []string{`approvals.groups: trust verified needs analysts`}},
 		"a group nobody knows":    {"approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: {groups: [sco], escalate_to: [leads]}}", []string{`:3:68: routes[0].approval.groups[0]: "sco" is no group; want one of approvals.groups, soc`, `routes[0].approval.escalate_to[0]: "leads" is no group`}},
+		"groups of a save":        {"approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, save_approval: {groups: [sco]}}", []string{`routes[0].save_approval.groups[0]: "sco" is no group; want one of approvals.groups, soc`}},
+		"groups of a policy":      {"approvals:\n  groups: {soc: [ann]}\n  policies:\n    - {actions: [KILL_*], approval: {escalate_to: [sco]}}", []string{`approvals.policies[0].approval.escalate_to[0]: "sco" is no group`}},
+		"two of one in a policy":  {"approvals:\n  trust: verified\n  groups: {soc: [ann], leads: [carl, dora]}\n  policies:\n    - {actions: [KILL_*], approval: {mode: two, groups: [soc]}}", []string{`approvals.policies[0].approval.mode: two: 1 analysts may decide; want groups with two or more members`}},
 		"two of one":              {"approvals: {trust: listed, groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: two}", []string{`routes[0].approval.mode: two: 1 analysts may decide; want groups with two or more members`}},
 		"a policy for nothing":    {"approvals:\n  policies:\n    - {actions: [], when: 'incident.kubernets == 1', approval: {}}", []string{`:3:17: approvals.policies[0].actions: it is empty`, `:3:27: approvals.policies[0].when: line 1, column 9`, `approvals.policies[0].approval: it is empty`}},
 		"a policy's mistakes":     {"approvals:\n  policies:\n    - {actions: ['[', KILL_*], approval: {mode: all}}", []string{`approvals.policies[0].actions[0]: "[": want the name of an action`, `approvals.policies[0].approval.mode: "all": want none, one or two`}},
@@ -285,4 +288,10 @@ func TestApproversAreTheMembersOfAllGroups(t *testing.T) {
 	require.Equal(t, []string{"ann", "eve"}, approvers.Members([]string{"leads"}))
 	require.Equal(t, []string{"ann", "bob", "eve"}, approvers.Members([]string{"leads", "soc"}))
 	require.Equal(t, []string{"ann", "bob", "eve"}, approvers.Members(nil))
+}
+
+func TestTwoAreFoundWhereTrustIsOpen(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: two, groups: [soc]}}")
+	require.NoError(t, err, "anybody may decide")
 }
