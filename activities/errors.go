@@ -24,7 +24,7 @@ const (
 	// ErrAmbiguous: nobody can say whether it took effect.
 	ErrAmbiguous = "ambiguous"
 	// ErrNotPermitted: it was not approved as the worker's configuration demands,
-	// which the details hold, an incident.Approval.
+	// which the details hold: an incident.Approval and signals.Approvers.
 	ErrNotPermitted = "not-permitted"
 	// ErrFrozen: containment is frozen.
 	ErrFrozen = "frozen"

@@ -155,7 +155,7 @@ func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains
 		var denied *approvals.Denied
 		errors.As(err, &denied)
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrNotPermitted, temporal.ApplicationErrorOptions{
-			NonRetryable: true, Details: []any{denied.Demanded},
+			NonRetryable: true, Details: []any{denied.Demanded, denied.Approvers},
 		})
 	}
 	if !contains {

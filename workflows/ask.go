@@ -193,8 +193,11 @@ func (r *response) contains() bool {
 // withhold takes what the worker demands before it acts from its refusal.
 func (r *response) withhold(err error) {
 	var demanded incident.Approval
-	if app := applicationError(err); app != nil && app.Type() == activities.ErrNotPermitted && app.HasDetails() && app.Details(&demanded) == nil {
-		r.demanded = &demanded
+	var approvers signals.Approvers
+	if app := applicationError(err); app != nil && app.Type() == activities.ErrNotPermitted && app.HasDetails() && app.Details(&demanded, &approvers) == nil {
+		// An incident that was opened under another configuration asks from now on
+		// as this one says, or nobody could ever do as the worker demands.
+		r.demanded, r.in.Approvers = &demanded, approvers
 	}
 }
 

@@ -270,24 +270,30 @@ func TestAnAutomaticActionDuringAFreezeAsksAHuman(t *testing.T) {
 	require.Equal(t, []string{"ann"}, b.executed[1].Claim.ApprovedBy)
 }
 
+// TestWhatTheWorkerDemandsIsAskedForNext is about an incident that was opened
+// before the worker's configuration named leads.
 func TestWhatTheWorkerDemandsIsAskedForNext(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	in := minerInput()
 	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
-		if len(in.Claim.ApprovedBy) < 2 {
+		if len(in.Claim.ApprovedBy) < 2 || in.Claim.Trust != signals.TrustListed {
 			return activities.Execution{}, refusal(activities.ErrNotPermitted, "this worker wants 2 of leads",
-				incident.Approval{Mode: incident.ModeTwo, Groups: []string{"leads"}, ExpireAfter: incident.Duration(time.Hour)})
+				incident.Approval{Mode: incident.ModeTwo, Groups: []string{"leads"}, ExpireAfter: incident.Duration(time.Hour)},
+				signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"carl", "dora"}, Groups: map[string][]string{"leads": {"carl", "dora"}}})
 		}
 		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
 	}
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	b.RegisterDelayedCallback(func() { require.Equal(t, 2, b.query().Pending.Need) }, 2*time.Minute)
-	b.at(3*time.Minute, signals.Approve, decision("ann"))
-	b.at(4*time.Minute, signals.Approve, decision("bob"))
+	for n, analyst := range []string{"ann", "carl", "dora"} {
+		b.at(time.Duration(3+n)*time.Minute, signals.Approve, decision(analyst))
+	}
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Len(t, b.executed, 2)
+	require.Equal(t, []string{"carl", "dora"}, b.executed[1].Claim.ApprovedBy)
+	require.Equal(t, []string{`approve did not count: analyst "ann" is not entitled: not in leads`}, texts(page, signals.KindRefused))
 }
 
 func TestAPolicyOfTheWorkerSaysHowASingleActionIsAskedFor(t *testing.T) {

@@ -70,11 +70,13 @@ type Claim struct {
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
 
-// Denied is a claim that does not hold. Demanded is how the action is to be
+// Denied is a claim that does not hold. Approvers are those of the worker's
+// configuration, and Demanded is how the action is to be
 // approved.
 type Denied struct {
-	Reason   string
-	Demanded incident.Approval
+	Reason    string
+	Demanded  incident.Approval
+	Approvers signals.Approvers
 }
 
 // Error says why.
@@ -99,7 +101,7 @@ func (r *Rules) Check(c Claim) error {
 	}
 	demanded := r.policies.For(c.Action, inc, route.WithDefaults().Approval)
 	denied := func(format string, args ...any) error {
-		return &Denied{Reason: fmt.Sprintf(format, args...), Demanded: demanded}
+		return &Denied{Reason: fmt.Sprintf(format, args...), Demanded: demanded, Approvers: r.approvers}
 	}
 	if weight(c.Trust) < weight(r.approvers.Trust) {
 		return denied("the incident was opened with trust %s, and this worker wants %s", trustOf(c.Trust), r.approvers.Trust)
