@@ -135,6 +135,11 @@ func TestATrustThatNobodyKnowsIsNone(t *testing.T) {
 	i := &incident{installation: f, reference: reference{WorkflowID: run.GetID(), RunID: run.GetRunID()}}
 	i.awaitRequest("KILL_CONTAINER")
 	f.runAs("mallory", firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "x")
+	i.await("the approval is refused", func() bool {
+		return told(i.show(), signals.KindRefused, `approve did not count: analyst "mallory" is not entitled`)
+	})
+	ann := f.runAs("ann", firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "x")
+	require.Zero(t, ann.code, ann.stdout)
 	i.await("it is not carried out", func() bool {
 		return f.killed() > 0 || told(i.show(), signals.KindAction, "KILL_CONTAINER was not carried out: the incident was opened with trust Verified, and this worker wants verified")
 	})
