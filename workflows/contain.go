@@ -45,12 +45,15 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
-// claim is what the worker is told of who approved an action, and of the incident,
-// whole: the worker may have policies for it, and they may look at anything.
+// claim is what the worker is told of who approved an action. Where it has
+// policies it is told of the incident, too, whole, for they may look at anything.
+// Where it has policies that the starter did not know of, it takes those for
+// granted that would ask more, and says so: see withhold.
 func (r *response) claim(action string) approvals.Claim {
-	whole := r.page.Incident
-	claim := approvals.Claim{
-		Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Incident: &whole,
+	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action}
+	if r.in.Approvers.Policies {
+		whole := r.page.Incident
+		claim.Incident = &whole
 	}
 	if r.approval != nil {
 		claim.ApprovedBy = r.approval.have

@@ -324,14 +324,23 @@ func TestAPolicyOfTheWorkerSaysHowASingleActionIsAskedFor(t *testing.T) {
 }
 
 // TestAWorkerWithPoliciesSeesTheIncidentOfAStarterWithout is about a worker whose
-// configuration is newer than the starter's.
+// configuration is newer than the starter's: it says so once, and is told then.
 func TestAWorkerWithPoliciesSeesTheIncidentOfAStarterWithout(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Claim.Incident == nil {
+			return activities.Execution{}, refusal(activities.ErrNotPermitted, "this worker wants 2", incident.Approval{Mode: incident.ModeTwo, ExpireAfter: incident.Duration(time.Hour)}, signals.Approvers{Trust: signals.TrustOpen, Policies: true})
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
 	b.at(time.Minute, signals.Approve, decision("ann"))
-	b.run(workflows.CryptoMiner, minerInput(), miner())
-	require.NotNil(t, b.executed[0].Claim.Incident)
-	require.Equal(t, "6949e5f10829", b.executed[0].Claim.Incident.Container.ID)
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	b.at(3*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Nil(t, b.executed[0].Claim.Incident)
+	require.Equal(t, "6949e5f10829", b.executed[1].Claim.Incident.Container.ID)
 }
 
 // TestAnAmendmentLeadsToNoOtherTarget is about a route that asks nobody, and a

@@ -66,7 +66,7 @@ type Claim struct {
 	// First says that it is a capture that the route wants taken before it
 	// contains, which nobody is asked for.
 	First bool `json:"first,omitzero"`
-	// Incident is what policies look at; nil from a playbook of an earlier version.
+	// Incident is what policies look at; nil where the starter knew of none.
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
 
@@ -95,11 +95,7 @@ func (r *Rules) Check(c Claim) error {
 	if c.First && known && route.CaptureFirst {
 		return nil
 	}
-	inc := c.Incident
-	if inc == nil {
-		inc = &incident.Incident{}
-	}
-	demanded := r.policies.For(c.Action, inc, route.WithDefaults().Approval)
+	demanded := r.policies.For(c.Action, c.Incident, route.WithDefaults().Approval)
 	denied := func(format string, args ...any) error {
 		return &Denied{Reason: fmt.Sprintf(format, args...), Demanded: demanded, Approvers: r.approvers}
 	}

@@ -76,6 +76,7 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 		"a policy":                          {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann", "carl"}, Incident: prod}, "this worker wants 2 of leads to approve KILL_CONTAINER: 1 did"},
 		"a policy that holds for no route":  {"policies", approvals.Claim{Route: "automatic", Trust: "listed", Incident: prod}, "this worker wants 2 of leads"},
 		"a policy, followed":                {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"dora", "carl"}, Incident: prod}, ""},
+		"an incident it is not told of":     {"policies", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, "this worker wants 2 of leads"},
 		"no policy for it":                  {"policies", approvals.Claim{Route: "asked", Trust: "listed", Action: "CAPTURE", ApprovedBy: []string{"ann"}, Incident: prod}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

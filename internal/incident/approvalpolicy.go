@@ -89,19 +89,23 @@ func NewApprovalPolicies(policies []ApprovalPolicy) (*ApprovalPolicies, error) {
 
 // For is how an action on an incident is to be approved: as the first policy
 // says that matches, and for all that it leaves out as the route says. Where a
-// condition cannot be evaluated the policy matches unless it would ask nobody:
-// it is better to ask too many.
+// condition cannot be evaluated, or there is no incident to evaluate it on, the
+// policy matches unless it would ask nobody: it is better to ask too many.
 func (p *ApprovalPolicies) For(action string, inc *Incident, route Approval) Approval {
 	for i := range p.policies {
 		policy := &p.policies[i]
 		if !policy.names(action) {
 			continue
 		}
-		out, _, err := policy.condition.Eval(map[string]any{variable: inc})
-		if err == nil && !isTrue(out) || err != nil && policy.Approval.Mode == ModeNone {
-			continue
+		holds := policy.Approval.Mode != ModeNone
+		if inc != nil {
+			if out, _, err := policy.condition.Eval(map[string]any{variable: inc}); err == nil {
+				holds = isTrue(out)
+			}
 		}
-		return policy.Approval.withDefaults(route)
+		if holds {
+			return policy.Approval.withDefaults(route)
+		}
 	}
 	return route
 }
