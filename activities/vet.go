@@ -166,8 +166,7 @@ func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains
 		return err
 	}
 	if frozen != nil {
-		return temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("containment is frozen by %s since %s: %s", frozen.By, frozen.Since.UTC().Format(time.RFC3339), frozen.Reason), ErrFrozen, nil)
+		return temporal.NewNonRetryableApplicationError(frozen.String(), ErrFrozen, nil)
 	}
 	return nil
 }

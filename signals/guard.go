@@ -1,6 +1,9 @@
 package signals
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // GuardID is the workflow ID of the guard, of which there is one in a namespace.
 const GuardID = "firebreak-guard"
@@ -24,6 +27,11 @@ type Frozen struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+}
+
+// String words it for whoever wants to contain something.
+func (f Frozen) String() string {
+	return fmt.Sprintf("containment is frozen by %s since %s: %s", f.By, f.Since.UTC().Format(time.RFC3339), f.Reason)
 }
 
 // GuardPage is the guard as people and programs see it: its answer to

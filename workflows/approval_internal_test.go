@@ -144,7 +144,7 @@ func TestTheOldestReceiptsAreForgottenFirst(t *testing.T) {
 		r.acknowledge(&message{analyst: "ann", receipt: fmt.Sprint("r-", n)}, true, "approved")
 	}
 	for n, answered := range map[int]bool{0: false, last - maxReceipts: false, last - maxReceipts + 1: true, last: true} {
-		require.Equal(t, answered, receiptOf(r.receipts, fmt.Sprint("r-", n)).Answered, n)
+		require.Equal(t, answered, r.receipts.of(fmt.Sprint("r-", n)).Answered, n)
 	}
 	require.Len(t, r.receipts, maxReceipts)
 }

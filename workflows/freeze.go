@@ -1,8 +1,7 @@
 package workflows
 
 import (
-	"fmt"
-	"time"
+	"errors"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -40,5 +39,6 @@ func glance(ctx workflow.Context) bool {
 
 // frozen words why nothing is contained.
 func frozen(f *signals.Frozen) error {
-	return fmt.Errorf("containment is frozen by %s since %s: %s", signals.Clip(f.By, maxQuoted), f.Since.UTC().Format(time.RFC3339), signals.Clip(f.Reason, maxQuoted))
+	clipped := signals.Frozen{By: signals.Clip(f.By, maxQuoted), Reason: signals.Clip(f.Reason, maxQuoted), Since: f.Since}
+	return errors.New(clipped.String())
 }

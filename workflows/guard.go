@@ -63,14 +63,14 @@ type guard struct {
 	// written is the size of the war room in JSON.
 	written  int
 	heard    map[string]int
-	receipts []acknowledged
+	receipts receipts
 }
 
 // answer registers the queries.
 func (g *guard) answer(ctx workflow.Context) error {
 	page := func() (signals.GuardPage, error) { return g.page, nil }
 	warRoom := func() ([]signals.Entry, error) { return g.page.WarRoom, nil }
-	receipt := func(id string) (signals.Receipt, error) { return receiptOf(g.receipts, id), nil }
+	receipt := func(id string) (signals.Receipt, error) { return g.receipts.of(id), nil }
 	return errors.Join(
 		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryIncident, page,
 			workflow.QueryHandlerOptions{Description: "The guard: whether containment is frozen, and its war room"}),
@@ -134,13 +134,7 @@ func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) 
 		actor, text = cmp.Or(actor, actorFirebreak), err.Error()
 		g.log(ctx, actor, signals.KindRefused, fmt.Sprintf("%s did not count: %s", name, err))
 	}
-	if order.Receipt == "" {
-		return
-	}
-	g.receipts = append(g.receipts, acknowledged{order.Receipt, signals.Receipt{Answered: true, Counted: err == nil, Analyst: actor, Text: text}})
-	if over := len(g.receipts) - maxReceipts; over > 0 {
-		g.receipts = g.receipts[over:]
-	}
+	g.receipts.add(order.Receipt, signals.Receipt{Answered: true, Counted: err == nil, Analyst: actor, Text: text})
 }
 
 // sender is to whom a signal is attributed. The worker knows who may freeze:

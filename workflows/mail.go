@@ -229,16 +229,13 @@ const maxReceipts = 256
 
 // acknowledge remembers what became of a message, for its sender.
 func (r *response) acknowledge(m *message, counted bool, text string) {
-	if m.receipt == "" {
-		return
-	}
-	r.receipts = append(r.receipts, acknowledged{m.receipt, signals.Receipt{
+	r.receipts.add(m.receipt, signals.Receipt{
 		Answered: true, Counted: counted, Analyst: m.analyst, Text: signals.Clip(text, maxEntry),
-	}})
-	if over := len(r.receipts) - maxReceipts; over > 0 {
-		r.receipts = slices.Delete(r.receipts, 0, over)
-	}
+	})
 }
+
+// receipts say what became of the latest signals of a run.
+type receipts []acknowledged
 
 // acknowledged is a receipt, under the ID that the sender gave it.
 type acknowledged struct {
@@ -246,12 +243,24 @@ type acknowledged struct {
 	receipt signals.Receipt
 }
 
-// receiptOf is the receipt of that ID. Of two signals with one ID the first has
-// it: a repeated one tells nothing new.
-func receiptOf(receipts []acknowledged, id string) signals.Receipt {
-	for _, r := range receipts {
-		if r.id == id {
-			return r.receipt
+// add remembers a receipt, if the sender asked for one, in place of the oldest
+// where there are too many.
+func (r *receipts) add(id string, receipt signals.Receipt) {
+	if id == "" {
+		return
+	}
+	*r = append(*r, acknowledged{id, receipt})
+	if over := len(*r) - maxReceipts; over > 0 {
+		*r = slices.Delete(*r, 0, over)
+	}
+}
+
+// of is the receipt of that ID. Of two signals with one ID the first has it: a
+// repeated one tells nothing new.
+func (r receipts) of(id string) signals.Receipt {
+	for _, a := range r {
+		if a.id == id {
+			return a.receipt
 		}
 	}
 	return signals.Receipt{}

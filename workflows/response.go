@@ -52,7 +52,7 @@ type response struct {
 	heard map[string]int
 	mail  []*message
 	// receipts say what became of the latest signals of this run.
-	receipts []acknowledged
+	receipts receipts
 	// news are changes that nobody was notified of yet, and notifying is set while
 	// somebody is.
 	news      []activities.Change
@@ -147,7 +147,7 @@ func (r *response) answer(ctx workflow.Context) error {
 		workflow.QueryHandlerOptions{Description: "The war room: the incident's timeline"}); err != nil {
 		return fmt.Errorf("register query %s: %w", signals.QueryWarRoom, err)
 	}
-	receipt := func(id string) (signals.Receipt, error) { return receiptOf(r.receipts, id), nil }
+	receipt := func(id string) (signals.Receipt, error) { return r.receipts.of(id), nil }
 	if err := workflow.SetQueryHandlerWithOptions(ctx, signals.QueryReceipt, receipt,
 		workflow.QueryHandlerOptions{Description: "What became of the signal that asked for a receipt under this ID"}); err != nil {
 		return fmt.Errorf("register query %s: %w", signals.QueryReceipt, err)
