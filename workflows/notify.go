@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -70,9 +69,10 @@ func (r *response) notify(ctx workflow.Context) {
 }
 
 // notifyPatience is how long an incident that closes waits for notifications
-// that are on their way. It is short because the incident still takes events
-// meanwhile.
-const notifyPatience = 5 * time.Second
+// that are on their way. It is longer than it takes to notice that the worker
+// which was to send them has died, and short because the incident still takes
+// events meanwhile.
+const notifyPatience = 2 * heartbeat
 
 // notified waits until everybody was notified, or the patience is over.
 func (r *response) notified(ctx workflow.Context) {

@@ -621,8 +621,8 @@ func TestAnIncidentDoesNotStayOpenForAChannelThatHangs(t *testing.T) {
 	start := b.Now()
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, page.Outcome)
-	require.Less(t, b.Now().Sub(start), 10*time.Second)
-	require.Contains(t, strings.Join(texts(page, signals.KindNotification), "\n"), "not delivered within 5s of the close")
+	require.Less(t, b.Now().Sub(start), time.Minute)
+	require.Contains(t, strings.Join(texts(page, signals.KindNotification), "\n"), "not delivered within 20s of the close")
 }
 
 func TestNobodyIsNotifiedWhereThereIsNobody(t *testing.T) {
