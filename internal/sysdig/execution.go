@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -152,10 +153,25 @@ func (c *Client) Undo(ctx context.Context, id, callerID string) (*Execution, err
 	return a.execution(), nil
 }
 
-// executionPath refuses IDs that would address something else than an
-// execution: an empty one, "." and "..".
+// AcquiredFile streams the file that an execution of FILE_ACQUIRE has fetched
+// from its host (GET …/acquired-file, Sysdig's public OpenAPI); other actions
+// that yield a file may offer it here too. The size is -1 if Sysdig did not say.
+// The caller closes the body; ctx bounds the whole download. A body that breaks
+// off ends in an error, not in io.EOF, if Sysdig told the size.
+func (c *Client) AcquiredFile(ctx context.Context, executionID string) (io.ReadCloser, int64, error) {
+	path, err := executionPath(executionID)
+	if err != nil {
+		return nil, 0, fmt.Errorf("download acquired file: %w", err)
+	}
+	resp, err := c.send(ctx, request{method: http.MethodGet, base: c.api, path: path + "/acquired-file", download: true})
+	if err != nil {
+		return nil, 0, fmt.Errorf("download the file of execution %s: %w", executionID, err)
+	}
+	return resp.Body, resp.ContentLength, nil
+}
+
 func executionPath(id string) (string, error) {
-	if strings.Trim(id, ".") == "" {
+	if !validID(id) {
 		return "", fmt.Errorf("id %q: want the ID of an execution", id)
 	}
 	return executionsPath + "/" + url.PathEscape(id), nil

@@ -1,7 +1,9 @@
 package sysdig_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -131,6 +133,50 @@ func TestUndoReturnsItsOwnExecution(t *testing.T) {
 	require.Equal(t, sysdigtest.Undo, settled(t, sim, 2)[1].Kind)
 }
 
+func TestAnAcquiredFileIsDownloaded(t *testing.T) {
+	t.Parallel()
+	const size = 1<<20 + 3
+	sim, c := simulated(t, sysdigtest.Options{CaptureSize: size})
+	s := kill("acquire")
+	s.ActionType = "FILE_ACQUIRE"
+	s.Parameters["path.absolute"] = "/tmp/xmrig"
+	acquired, err := c.Submit(t.Context(), s)
+	require.NoError(t, err)
+	settled(t, sim, 1)
+	body, length, err := c.AcquiredFile(t.Context(), acquired.ID)
+	require.NoError(t, err)
+	defer body.Close()
+	require.EqualValues(t, size, length)
+	got, err := io.ReadAll(body)
+	require.NoError(t, err)
+	want, err := io.ReadAll(sysdigtest.AcquiredReader(acquired.ID, size))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got))
+	require.Equal(t, sysdigtest.Download, sim.Ledger()[1].Kind)
+
+	killed, err := c.Submit(t.Context(), kill("kill"))
+	require.NoError(t, err)
+	settled(t, sim, 3)
+	for _, id := range []string{killed.ID, "nothing"} {
+		_, _, err = c.AcquiredFile(t.Context(), id)
+		require.Equal(t, http.StatusNotFound, sysdigError(t, err).StatusCode, "there is a file of FILE_ACQUIRE only")
+	}
+}
+
+func TestAnAcquiredFileThatBreaksOffIsNotComplete(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		w.Write([]byte("begin"))
+	})
+	body, size, err := c.AcquiredFile(t.Context(), "a")
+	require.NoError(t, err)
+	defer body.Close()
+	require.EqualValues(t, 100, size)
+	_, err = io.ReadAll(body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
 func TestIDsThatWouldAddressSomethingElseAreRefused(t *testing.T) {
 	t.Parallel()
 	sim, c := simulated(t, sysdigtest.Options{})
@@ -140,6 +186,8 @@ func TestIDsThatWouldAddressSomethingElseAreRefused(t *testing.T) {
 		_, err = c.Undo(t.Context(), id, "me")
 		require.ErrorContains(t, err, "want the ID of an execution")
 		require.False(t, sysdig.MayHaveTakenEffect(err))
+		_, _, err = c.AcquiredFile(t.Context(), id)
+		require.ErrorContains(t, err, "want the ID of an execution")
 	}
 	require.Zero(t, sim.Requests("", ""))
 }

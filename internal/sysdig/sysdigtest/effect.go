@@ -106,10 +106,10 @@ func (s *Server) changeContainer(action, id string) *failure {
 	return nil
 }
 
-// outputs makes up what the reverse action will need to know.
+// outputs makes up what the action tells.
 func (s *Server) outputs(e *execution) map[string]any {
 	var out map[string]any
-	for _, name := range s.actions[s.actions[e.Action].undo].required {
+	for _, name := range s.outputNames(s.actions[e.Action]) {
 		if _, known := e.Parameters[name]; known {
 			continue
 		}
@@ -119,4 +119,17 @@ func (s *Server) outputs(e *execution) map[string]any {
 		out[name] = name + "-" + e.ID
 	}
 	return out
+}
+
+// outputNames are what an action may tell: the logs it was to get, for how
+// Sysdig hands them out is not known, and what its reverse action will need to
+// know beyond what the action must be told.
+func (s *Server) outputNames(a action) []string {
+	switch a.name {
+	case "GET_LOGS", "FETCH_CLOUD_LOGS":
+		return []string{"logs"}
+	}
+	return slices.DeleteFunc(slices.Clone(s.actions[a.undo].required), func(name string) bool {
+		return slices.Contains(a.required, name)
+	})
 }

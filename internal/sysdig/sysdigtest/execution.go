@@ -119,6 +119,22 @@ func (s *Server) undo(in *input) (any, *problem) {
 	return s.view(u, in.now), nil
 }
 
+// acquiredFile answers GET on the file that an execution has fetched. There is
+// one for FILE_ACQUIRE only; what Sysdig answers otherwise is not known.
+func (s *Server) acquiredFile(in *input) (any, *problem) {
+	e, p := s.execution(in.id)
+	if p != nil {
+		return nil, p
+	}
+	if e.Action != "FILE_ACQUIRE" || e.status(in.now) != "COMPLETED" {
+		return nil, notFound("execution %s has no acquired file", e.ID)
+	}
+	s.record(Effect{
+		Time: in.now.UTC(), Kind: Download, ExecutionID: e.ID, HostID: e.text("host.id"), ContainerID: e.text("container.id"),
+	})
+	return AcquiredReader(e.ID, s.opts.CaptureSize), nil
+}
+
 func (s *Server) execution(id string) (*execution, *problem) {
 	e, ok := s.byID[id]
 	if !ok {
@@ -179,17 +195,23 @@ func (s *Server) listActions(*input) (any, *problem) {
 		Required    bool   `json:"required"`
 		Description string `json:"description"`
 	}
+	describe := func(name string, required bool) parameter {
+		kind, _ := parameterType(name)
+		return parameter{name, kind, required, "The " + name + "."}
+	}
 	data := []any{}
 	for _, name := range slices.Sorted(maps.Keys(s.actions)) {
 		a := s.actions[name]
-		parameters := []parameter{}
+		parameters, outputs := []parameter{}, []parameter{}
 		for _, f := range a.parameters() {
-			kind, _ := parameterType(f.name)
-			parameters = append(parameters, parameter{f.name, kind, f.required, "The " + f.name + "."})
+			parameters = append(parameters, describe(f.name, f.required))
+		}
+		for _, name := range s.outputNames(a) {
+			outputs = append(outputs, describe(name, !slices.Contains(a.optional, name)))
 		}
 		data = append(data, map[string]any{
-			"actionType": a.name, "responderType": a.responder, "isUndoable": a.undo != "",
-			"parameters": parameters, "outputs": []any{},
+			"type": a.name, "description": "The action " + a.name + ".", "responderType": a.responder,
+			"isUndoable": a.undo != "", "parameters": parameters, "outputs": outputs,
 		})
 	}
 	return map[string]any{"data": data}, nil

@@ -16,7 +16,7 @@ const (
 	Action   Kind = "action"   // a response action was carried out
 	Undo     Kind = "undo"     // a response action was reverted
 	Capture  Kind = "capture"  // an agent began to capture
-	Download Kind = "download" // a capture's file was handed out
+	Download Kind = "download" // a capture's file or an acquired one was handed out
 )
 
 // Effect is something that happened to the simulated world.

@@ -51,7 +51,7 @@ func notFound(format string, args ...any) *problem {
 // routes is the API, both families of it.
 func (s *Server) routes() http.Handler {
 	const actions, executions = "/secure/response-actions/v1alpha1/actions", "/secure/response-actions/v1alpha1/action-executions"
-	const captures, dumps = "/api/v1/captures", "/api/sysdig"
+	const events, captures, dumps = "/secure/events/v1/events", "/api/v1/captures", "/api/sysdig"
 	listed := []field{
 		optional("callerId", printable(128)), optional("limit", within(1, 200)), optional("offset", whole),
 		optional("from", whole), optional("to", whole),
@@ -59,12 +59,19 @@ func (s *Server) routes() http.Handler {
 	dumped := []field{
 		required("source", exactly("SDS")), optional("from", whole), optional("to", whole), optional("scopeFilter", printable(512)),
 	}
+	eventsListed := []field{
+		optional("from", whole), optional("to", whole), optional("cursor", printable(512)),
+		optional("limit", within(1, 200)), optional("filter", printable(4096)), optional("zones", printable(512)),
+	}
 	table := []route{
 		{"GET", actions, []field{optional("context", printable(4096))}, nil, 200, s.listActions},
 		{"POST", executions, nil, submissionFields, 201, s.submit},
 		{"GET", executions, listed, nil, 200, s.listExecutions},
 		{"GET", executions + "/{id}", nil, nil, 200, s.getExecution},
+		{"GET", executions + "/{id}/acquired-file", nil, nil, 200, s.acquiredFile},
 		{"DELETE", executions + "/{id}", []field{optional("callerId", printable(128))}, nil, 200, s.undo},
+		{"GET", events, eventsListed, nil, 200, s.listEvents},
+		{"GET", events + "/{id}", nil, nil, 200, s.getEvent},
 
 		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
 		{"GET", "/api/users/me", nil, nil, 200, s.me},

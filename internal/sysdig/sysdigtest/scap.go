@@ -2,6 +2,7 @@ package sysdigtest
 
 import (
 	"encoding/binary"
+	"hash/fnv"
 	"io"
 )
 
@@ -13,30 +14,48 @@ func CaptureReader(id, size int64) *io.SectionReader {
 	return io.NewSectionReader(scap(id), 0, size)
 }
 
-// scap is the endless content of a capture's file, by the capture's ID. It is
-// computed where it is read: a file of any size costs no memory.
-type scap int64
+// AcquiredReader reads the file that an execution of FILE_ACQUIRE has fetched,
+// which follows from the execution's ID and its size alone.
+func AcquiredReader(executionID string, size int64) *io.SectionReader {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, executionID) // never fails
+	return io.NewSectionReader(noise(h.Sum64()), 0, size)
+}
+
+// noise is endless content that means nothing, by its seed. It is computed where
+// it is read: a file of any size costs no memory.
+type noise uint64
 
 // ReadAt never fails.
-func (c scap) ReadAt(p []byte, off int64) (int, error) {
+func (s noise) ReadAt(p []byte, off int64) (int, error) {
 	var word [8]byte
 	for n := 0; n < len(p); {
 		at := off + int64(n)
-		binary.LittleEndian.PutUint64(word[:], c.noise(at/8))
+		binary.LittleEndian.PutUint64(word[:], s.word(at/8))
 		n += copy(p[n:], word[at%8:])
-	}
-	if header := sectionHeader(); off < int64(len(header)) {
-		copy(p, header[off:])
 	}
 	return len(p), nil
 }
 
-// noise is word i of the content: splitmix64, seeded with the ID.
-func (c scap) noise(i int64) uint64 {
-	x := uint64(c)<<32 + uint64(i)*0x9E3779B97F4A7C15
+// word is word i of the content: splitmix64.
+func (s noise) word(i int64) uint64 {
+	x := uint64(s) + uint64(i)*0x9E3779B97F4A7C15
 	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
 	x = (x ^ x>>27) * 0x94D049BB133111EB
 	return x ^ x>>31
+}
+
+// scap is the endless content of a capture's file, by the capture's ID: noise
+// behind a header.
+type scap int64
+
+// ReadAt never fails.
+func (c scap) ReadAt(p []byte, off int64) (int, error) {
+	n, err := noise(uint64(c)<<32).ReadAt(p, off)
+	if header := sectionHeader(); off < int64(len(header)) {
+		copy(p, header[off:])
+	}
+	return n, err
 }
 
 // sectionHeader is a section header block of the pcapng format.

@@ -128,7 +128,7 @@ func TestTheCatalogueNamesEveryActionAndItsParameters(t *testing.T) {
 	undoable := map[string]bool{}
 	for _, item := range data {
 		a := item.(map[string]any)
-		name := a["actionType"].(string)
+		name := a["type"].(string)
 		if a["isUndoable"].(bool) {
 			undoable[name] = true
 		}

@@ -26,6 +26,8 @@ package sysdigtest
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -51,8 +53,12 @@ type Options struct {
 	// execution; requested, capturing and uploading of a capture, whatever
 	// duration it asked for. Default: 2ms.
 	Step time.Duration
-	// CaptureSize is the size of every capture's file. Default: 64 KiB.
+	// CaptureSize is the size of every capture's file, and of every acquired one.
+	// Default: 64 KiB.
 	CaptureSize int64
+	// Events are what the events API serves, oldest first: objects with an id and
+	// a timestamp in nanoseconds, as sysdigtest does not check any further.
+	Events []json.RawMessage
 	// RateLimit is the number of requests allowed per minute. Default: no limit.
 	RateLimit int
 	// StateFile keeps executions, captures, containers and the ledger over a
@@ -72,6 +78,7 @@ type Server struct {
 
 	opts    Options
 	actions map[string]action
+	events  []event
 	api     http.Handler
 	sim     http.Handler
 
@@ -88,7 +95,8 @@ type Server struct {
 }
 
 // New returns a server that listens nowhere yet. If there is a state file that
-// cannot be read or written, every request is answered with 500 and the reason.
+// cannot be read or written, or an event that is none, every request is answered
+// with 500 and the reason.
 func New(opts Options) *Server {
 	opts.Token = cmp.Or(opts.Token, "test-token")
 	opts.CustomerID = cmp.Or(opts.CustomerID, 55001)
@@ -101,7 +109,9 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, actions: catalogue(), byID: map[string]*execution{}, changed: make(chan struct{})}
 	s.api = s.authenticated(s.routes())
 	s.sim = s.simRoutes()
-	s.saveErr = s.load()
+	var err error
+	s.events, err = readEvents(opts.Events)
+	s.saveErr = errors.Join(err, s.load())
 	return s
 }
 
