@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"firebreak/internal/approvals"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/sysdig"
 )
 
@@ -19,6 +20,11 @@ type ActionInput struct {
 	// submitted.
 	CallerID   string         `json:"caller_id"`
 	Parameters map[string]any `json:"parameters"`
+	// Undo is the execution that is to be undone, "" where the action is to be
+	// carried out.
+	Undo string `json:"undo,omitzero"`
+	// Tenant is the Sysdig account, "" for the one that there is.
+	Tenant string `json:"tenant,omitzero"`
 	// Resumed says that an earlier run may have submitted it already.
 	Resumed bool `json:"resumed,omitzero"`
 	// Claim is what the incident says of who approved it.
@@ -82,13 +88,13 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 	}
 	if progress.ExecutionID == "" {
 		// Not before: what an earlier attempt has submitted is followed in any case.
-		if err := a.permit(ctx, in.Claim, true); err != nil {
+		if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
 			stop()
 			stop = func() {}
 			activity.RecordHeartbeat(ctx, actionProgress{CleanAttempt: info.Attempt})
 			return Execution{}, err
 		}
-		execution, err := a.Sysdig.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
+		execution, err := a.submit(ctx, in)
 		stop()
 		if err != nil {
 			if !sysdig.MayHaveTakenEffect(err) {
@@ -102,6 +108,24 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 		stop = heartbeats(ctx, func() any { return progress })
 	}
 	return a.follow(ctx, in, progress)
+}
+
+// contains reports whether a freeze stops the action. To take one back is no
+// containment, and an action that the catalogue does not know may be one.
+func (in *ActionInput) contains() bool {
+	if in.Undo != "" {
+		return false
+	}
+	action, known := catalogue.Find(in.Action)
+	return !known || action.Contains()
+}
+
+// submit asks Sysdig to carry the action out, or to undo it.
+func (a *Activities) submit(ctx context.Context, in ActionInput) (*sysdig.Execution, error) {
+	if in.Undo != "" {
+		return a.Sysdig.Undo(ctx, in.Undo, in.CallerID)
+	}
+	return a.Sysdig.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
 }
 
 // find looks an execution up by its caller ID.

@@ -25,8 +25,20 @@ const HostLevel = "host"
 // host name falls back to the host's ID, then its MAC address. An event
 // that has none of the fields is correlated by cloud account and user, and one
 // without these stands alone under its event ID.
-func WorkflowID(route *incident.Route, inc *incident.Incident) string {
+//
+// Incidents of respond have the route's name behind the playbook's, for two
+// routes may answer two detections on one target. Where there are several Sysdig
+// tenants, that of the event comes next: hosts of two customers may have one
+// name.
+func WorkflowID(route *incident.Route, tenant string, inc *incident.Incident) string {
 	parts := []string{route.Playbook}
+	if route.Playbook == PlaybookRespond {
+		parts = append(parts, part(route.Name))
+	}
+	if tenant != "" {
+		parts = append(parts, part(tenant))
+	}
+	prefix := strings.Join(parts, ":")
 	known := false
 	for _, path := range route.WithDefaults().CorrelateBy {
 		value, _ := inc.Field(path)
@@ -47,9 +59,20 @@ func WorkflowID(route *incident.Route, inc *incident.Incident) string {
 		return strings.Join(parts, ":")
 	}
 	if inc.Cloud.Account != "" {
-		return strings.Join([]string{route.Playbook, part(inc.Cloud.Account), part(cmp.Or(inc.User, "unknown"))}, ":")
+		return strings.Join([]string{prefix, part(inc.Cloud.Account), part(cmp.Or(inc.User, "unknown"))}, ":")
 	}
-	return route.Playbook + ":event:" + part(inc.ID)
+	return prefix + ":event:" + part(inc.ID)
+}
+
+// ManualID is the workflow ID of a manual action, for example
+// "action:KILL_CONTAINER:node-1:6949e5f10829": who asks for the same action on
+// the same target while one is under way is told of that one.
+func ManualID(action string, target ...string) string {
+	parts := []string{"action", part(action)}
+	for _, value := range target {
+		parts = append(parts, part(value))
+	}
+	return strings.Join(parts, ":")
 }
 
 // part makes a value safe for a workflow ID, a shell and a file system. A value

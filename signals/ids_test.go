@@ -48,7 +48,7 @@ func TestEventsOfOneTargetHaveOneWorkflowID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want, signals.WorkflowID(&test.route, &test.inc))
+			require.Equal(t, test.want, signals.WorkflowID(&test.route, "", &test.inc))
 		})
 	}
 }
@@ -61,7 +61,7 @@ func TestAHostileHostNameMakesASafeIDOfItsOwn(t *testing.T) {
 		"a/b", "a_b", "a b", "../..", "..", ".", "a'; rm -rf /", "{workflowId}", "node\n1", strings.Repeat("n", 500), strings.Repeat("n", 501),
 		"нода", "\xff\xfe", "a\x00b",
 	} {
-		id := signals.WorkflowID(&incident.Route{Playbook: "capture"}, &incident.Incident{Host: incident.Host{Name: host}})
+		id := signals.WorkflowID(&incident.Route{Playbook: "capture"}, "", &incident.Incident{Host: incident.Host{Name: host}})
 		require.Regexp(t, safe, id)
 		require.Less(t, len(id), 250)
 		require.NotContains(t, seen, id, "%q and %q meet", host, seen[id])

@@ -68,12 +68,18 @@ const (
 const (
 	WorkflowCapture     = "Capture"
 	WorkflowCryptoMiner = "CryptoMiner"
+	WorkflowRespond     = "Respond"
+	// WorkflowResponseAction is that of a manual action, which no route opens.
+	WorkflowResponseAction = "ResponseAction"
 )
 
 // Playbooks as routes name them.
 const (
 	PlaybookCapture     = "capture"
 	PlaybookCryptoMiner = "crypto-miner"
+	PlaybookRespond     = "respond"
+	// PlaybookManual is what the page of a manual action shows as its playbook.
+	PlaybookManual = "response-action"
 )
 
 // WorkflowType is the workflow type that runs a playbook, and false for a
@@ -84,6 +90,8 @@ func WorkflowType(playbook string) (string, bool) {
 		return WorkflowCapture, true
 	case PlaybookCryptoMiner:
 		return WorkflowCryptoMiner, true
+	case PlaybookRespond:
+		return WorkflowRespond, true
 	default:
 		return "", false
 	}
@@ -132,7 +140,7 @@ func (a *Approvers) Members(groups []string) []string {
 // Revision is what a starter of this version writes into an Input. Playbooks
 // that are given less keep to the commands of earlier versions, whose histories
 // they replay; that costs no history event, as a version marker would.
-const Revision = 2
+const Revision = 3
 
 // Input starts a playbook. The events follow by signal: the starter opens an
 // incident and joins one by the same signal-with-start.
@@ -143,6 +151,10 @@ type Input struct {
 	Revision int `json:"revision,omitzero"`
 	// Notify says that there is somebody to be notified.
 	Notify bool `json:"notify,omitzero"`
+	// Tenant is the Sysdig account that the event came from, by the name that the
+	// configuration gives it: actions go to it and to no other. "" is the one
+	// account of a configuration without tenants.
+	Tenant string `json:"tenant,omitzero"`
 	// First is the event that opens the incident, whole. The signal brings it
 	// once more, as Slim leaves it: the server keeps this input only if the
 	// signal-with-start opened the incident, and a signal in any case. Without
@@ -252,6 +264,36 @@ type Page struct {
 	Events     EventCount        `json:"events"`
 	Evidence   []string          `json:"evidence"`
 	WarRoom    []Entry           `json:"war_room"`
+	// Tenant is the Sysdig account it belongs to, "" where there is one only.
+	Tenant string `json:"tenant,omitzero"`
+	// Actions are the response actions that were carried out, in their order.
+	Actions []Executed `json:"actions,omitempty"`
+	// Related are events around it of the same container or host.
+	Related []RelatedEvent `json:"related,omitempty"`
+}
+
+// Executed is a response action that was carried out.
+type Executed struct {
+	Action string `json:"action"`
+	// ExecutionID is Sysdig's.
+	ExecutionID string         `json:"execution_id"`
+	Parameters  map[string]any `json:"parameters"`
+	At          time.Time      `json:"at"`
+	// Observed says that it was not carried out: the worker only observes.
+	Observed bool `json:"observed,omitzero"`
+	// UndoneBy is who took it back, "" for nobody, and UndoID the execution that
+	// did.
+	UndoneBy string `json:"undone_by,omitzero"`
+	UndoID   string `json:"undo_id,omitzero"`
+}
+
+// RelatedEvent is an event of Sysdig's that may tell more of what happened.
+type RelatedEvent struct {
+	ID       string            `json:"id"`
+	Time     time.Time         `json:"time"`
+	Rule     string            `json:"rule"`
+	Severity incident.Severity `json:"severity"`
+	Output   string            `json:"output,omitzero"`
 }
 
 // Request is a decision that an incident waits for.

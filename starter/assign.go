@@ -66,7 +66,7 @@ func assign(source string, events []incident.Event, router *incident.Router) (*s
 			s.oversized = append(s.oversized, event.Raw)
 			continue
 		}
-		id := signals.WorkflowID(route, &event.Incident)
+		id := signals.WorkflowID(route, "", &event.Incident)
 		d := last[id]
 		if d == nil || d.size+size > maxSignal {
 			d = &delivery{incident: id, route: route, source: source}

@@ -1,32 +1,26 @@
 package workflows
 
 import (
-	"cmp"
 	"fmt"
 
 	"firebreak/activities"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
-// Actions that incidents ask for. KILL_* are Sysdig's response actions; the
-// others are ours, named alike because analysts read them in one column.
+// Actions that incidents ask for by name. The first three are Sysdig's response
+// actions; the others are ours, named alike because analysts read them in one
+// column.
 const (
-	actionKillContainer = "KILL_CONTAINER"
-	actionKillProcess   = "KILL_PROCESS"
-	actionCapture       = "CAPTURE"
-	actionSaveCapture   = "SAVE_CAPTURE"
-	actionAmend         = "AMEND"
+	actionKillContainer  = "KILL_CONTAINER"
+	actionKillProcess    = "KILL_PROCESS"
+	actionFileQuarantine = "FILE_QUARANTINE"
+	actionCapture        = "CAPTURE"
+	actionSaveCapture    = "SAVE_CAPTURE"
+	actionAmend          = "AMEND"
+	actionKeep           = "KEEP_CONTAINMENT"
 )
-
-// containment is a response action as a playbook chooses it.
-type containment struct {
-	name string
-	// fields are the incident's fields it cannot do without.
-	fields []string
-	// parameters are those of Sysdig's API.
-	parameters func(incident.Incident) map[string]any
-}
 
 // chooseKill is KILL_CONTAINER, or KILL_PROCESS for an event on the host
 // itself.
@@ -37,46 +31,28 @@ func chooseKill(inc *incident.Incident) string {
 	return actionKillProcess
 }
 
-// killAction is the playbook's action. It is chosen once, by the event that
-// opened the incident: a field that comes later does not change what is asked
-// for.
-func (r *response) killAction() containment {
-	r.action = cmp.Or(r.action, chooseKill(&r.page.Incident))
-	return kill(r.action)
-}
-
-// kill is the containment of that name. The parameters are those of Sysdig's
-// Cortex XSOAR pack 2.0.
-func kill(name string) containment {
-	if name == actionKillContainer {
-		return containment{
-			name:   actionKillContainer,
-			fields: []string{"host.id", "container.id"},
-			parameters: func(inc incident.Incident) map[string]any {
-				return map[string]any{"host.id": inc.Host.ID, "container.id": inc.Container.ID}
-			},
-		}
-	}
-	return containment{
-		name:   actionKillProcess,
-		fields: []string{"host.id", "process.pid"},
-		parameters: func(inc incident.Incident) map[string]any {
-			// -1 lets Sysdig skip the check of the process's start time.
-			return map[string]any{"host.id": inc.Host.ID, "process.id": inc.Process.PID, "startTime": -1}
-		},
+// choose is the action of a route of respond.
+func choose(route *incident.Route, inc *incident.Incident) string {
+	switch {
+	case route.Action != incident.ActionAuto:
+		return route.Action
+	case inc.File.Path != "" && inc.Container.ID != "":
+		return actionFileQuarantine
+	default:
+		return chooseKill(inc)
 	}
 }
 
-// request words the question whether to contain.
-func (c containment) request(inc incident.Incident) question {
-	text := fmt.Sprintf("%s %s", c.name, inc.Target())
-	if c.name == actionKillProcess {
-		text = fmt.Sprintf("%s %d (%s) on %s", c.name, inc.Process.PID, inc.Process.Name, inc.Target())
+// containRequest words the question whether to carry out a response action.
+func containRequest(action string, parameters map[string]any, inc incident.Incident) question {
+	text := fmt.Sprintf("%s %s", action, inc.Target())
+	switch {
+	case action == actionKillProcess:
+		text = fmt.Sprintf("%s %d (%s) on %s", action, inc.Process.PID, inc.Process.Name, inc.Target())
+	case parameters["path.absolute"] != nil:
+		text = fmt.Sprintf("%s %v in %s", action, parameters["path.absolute"], inc.Target())
 	}
-	return question{
-		action: c.name, target: inc.Target(), parameters: c.parameters(inc), text: text,
-		waiting: signals.AwaitingApproval,
-	}
+	return question{action: action, target: inc.Target(), parameters: parameters, text: text, waiting: signals.AwaitingApproval}
 }
 
 // captureRequest words the question whether to take a system capture.
@@ -109,16 +85,23 @@ func captureFields() []string {
 	return []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
 }
 
-// RequiredFields are the fields that a playbook needs of an incident, from the
-// event, from Sysdig or from an analyst. A playbook that does not exist needs
-// none.
-func RequiredFields(playbook string, inc *incident.Incident) []string {
-	switch playbook {
+// RequiredFields are the fields that the playbook of a route needs of an
+// incident, from the event, from Sysdig or from an analyst. A playbook that does
+// not exist needs none.
+func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
+	name := chooseKill(inc)
+	switch route.Playbook {
 	case signals.PlaybookCapture:
 		return captureFields()
+	case signals.PlaybookRespond:
+		name = choose(route, inc)
 	case signals.PlaybookCryptoMiner:
-		return kill(chooseKill(inc)).fields
 	default:
 		return nil
 	}
+	action, known := catalogue.Find(name)
+	if !known {
+		return nil // Sysdig's own catalogue tells, once there is an incident
+	}
+	return action.Fields(route.Parameters)
 }

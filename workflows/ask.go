@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 )
@@ -187,7 +188,12 @@ func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
 // contains reports whether the pending request is about a containment, which a
 // freeze stops.
 func (r *response) contains() bool {
-	return r.approval.request.Action == actionKillContainer || r.approval.request.Action == actionKillProcess
+	name := r.approval.request.Action
+	if name != r.action {
+		return false
+	}
+	action, known := catalogue.Find(name)
+	return !known || action.Contains()
 }
 
 // withhold takes what the worker demands before it acts from its refusal.

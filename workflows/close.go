@@ -35,6 +35,12 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	r.catchUp(ctx)
+	if r.undoing {
+		_ = workflow.Await(ctx, func() bool { return !r.undoing })
+	}
+	if outcome == signals.Contained && r.takenBack() {
+		outcome = signals.Rejected
+	}
 	r.page.Pending = nil
 	r.page.Outcome = outcome
 	if r.unlisted > 0 {

@@ -27,6 +27,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		Action:     request.Action,
 		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
 		Parameters: request.Parameters,
+		Tenant:     r.in.Tenant,
 		Resumed:    r.reset,
 		Claim:      r.claim(request.Action),
 	}
@@ -37,6 +38,9 @@ func (r *response) execute(ctx workflow.Context) error {
 	}
 	r.failed, r.demanded, r.returned = nil, nil, false
 	r.containedAt = workflow.Now(ctx)
+	r.page.Actions = append(r.page.Actions, signals.Executed{
+		Action: request.Action, ExecutionID: done.ID, Parameters: request.Parameters, At: r.containedAt.UTC(),
+	})
 	adopted := ""
 	if done.Adopted {
 		adopted = ", submitted earlier and adopted"
@@ -124,7 +128,7 @@ func (r *response) returns(ctx workflow.Context) bool {
 		woken, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout:      r.watchUntil.Sub(workflow.Now(ctx)),
 			TimerOptions: workflow.TimerOptions{Summary: "cool-down ends"},
-		}, func() bool { return r.returned || r.full(ctx) })
+		}, func() bool { return r.returned || r.takenBack() || r.full(ctx) })
 		if err != nil {
 			r.log(ctx, actorFirebreak, signals.KindCheck, "the workflow was cancelled while watching")
 			return false
@@ -132,6 +136,9 @@ func (r *response) returns(ctx workflow.Context) bool {
 		r.drain(ctx)
 		if r.returned {
 			return true
+		}
+		if r.takenBack() {
+			return false
 		}
 		if !woken {
 			r.log(ctx, actorFirebreak, signals.KindCheck, "the detection did not return")

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"cmp"
+
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/signals"
@@ -13,41 +15,23 @@ func CryptoMiner(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 	if err != nil {
 		return signals.Page{}, err
 	}
-	route := r.in.Route
-
 	// 1. Check the severity.
 	if !r.severe(ctx) {
 		return r.close(ctx, signals.BelowThreshold)
 	}
 
-	// 2. Check the fields the action needs; enrich, or ask an analyst.
-	action := r.killAction()
-	if v := r.require(ctx, action.fields); v != approved {
-		return r.close(ctx, v.outcome())
+	// 2. Check the fields the action needs; enrich, or ask an analyst. The action is
+	// chosen once, by the event that opened the incident: a field that comes later
+	// does not change what is asked for.
+	r.action = cmp.Or(r.action, chooseKill(&r.page.Incident))
+	action, stop := r.prepare(ctx)
+	if stop != "" {
+		return r.close(ctx, stop)
 	}
 
-	// 3. Take evidence before it is destroyed, where the route says so.
-	if route.CaptureFirst {
-		r.recordFirst(ctx)
-	}
-
-	for {
-		// 4. Ask approval, naming the exact action and target.
-		if v := r.ask(ctx, action.request(r.page.Incident), route.Approval); v != approved {
-			return r.close(ctx, r.deniedOutcome(v))
-		}
-		// 5. Execute it, and follow the execution to its end.
-		if err := r.during(ctx, signals.Containing, r.execute); err != nil {
-			r.failure(ctx, action.name, err)
-			continue
-		}
-		// 6. Watch for the same detection, and ask again if it returns.
-		if r.returns(ctx) {
-			continue
-		}
-		// 7. Report, unless the detection returns meanwhile.
-		if page, err := r.close(ctx, signals.Contained); !r.reopens(ctx) {
-			return page, err
-		}
-	}
+	// 3. Take evidence before it is destroyed, where the route says so. 4. Ask
+	// approval, naming the exact action and target. 5. Execute it, and follow the
+	// execution to its end. 6. Watch for the same detection, and ask again if it
+	// returns. 7. Report.
+	return r.contain(ctx, action)
 }

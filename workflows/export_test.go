@@ -15,7 +15,11 @@ func Requested(requester string) func(workflow.Context, signals.Input) (signals.
 			return signals.Page{}, err
 		}
 		r.requester = requester
-		if v := r.ask(ctx, r.killAction().request(r.page.Incident), r.in.Route.Approval); v != approved {
+		r.action = chooseKill(&r.page.Incident)
+		if _, stop := r.prepare(ctx); stop != "" {
+			return r.close(ctx, stop)
+		}
+		if v := r.ask(ctx, containRequest(r.action, r.parameters, r.page.Incident), r.in.Route.Approval); v != approved {
 			return r.close(ctx, v.outcome())
 		}
 		if err := r.during(ctx, signals.Containing, r.execute); err != nil {

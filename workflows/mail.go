@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -205,8 +204,7 @@ func (r *response) take(ctx workflow.Context, m *message) {
 	case signals.Amendment:
 		r.takeAmendment(ctx, m, p)
 	case signals.Instruction:
-		// Nothing that playbooks do so far can be undone; see undoable.
-		r.refuse(ctx, m, r.undoable())
+		r.takeUndo(ctx, m, p)
 	}
 }
 
@@ -336,13 +334,4 @@ func (r *response) amender() *approval {
 		return r.approval
 	}
 	return &approval{policy: r.in.Route.Approval, approvers: r.in.Approvers}
-}
-
-// undoable is why nothing can be undone: a container or a process that was
-// killed stays so, and a capture changes nothing.
-func (r *response) undoable() error {
-	if r.containedAt.IsZero() {
-		return errors.New("nothing was done yet that could be undone")
-	}
-	return fmt.Errorf("%s cannot be undone", r.action)
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 )
@@ -46,7 +47,13 @@ type carried struct {
 	// Seen are fingerprints, oldest first; signals.Input's Counted reads them, too.
 	Seen []byte `json:"seen,omitempty"`
 
-	Action   string            `json:"action,omitzero"`
+	Action    string            `json:"action,omitzero"`
+	Described *catalogue.Action `json:"described,omitempty"`
+	// Parameters are those of the action; runs of earlier versions leave them out,
+	// whose last request has them.
+	Parameters map[string]any `json:"parameters,omitempty"`
+	Undos      int            `json:"undos,omitzero"`
+
 	Approval *carriedApproval  `json:"approval,omitempty"`
 	Clock    clock             `json:"clock,omitzero"`
 	Decided  map[string]string `json:"decided,omitempty"`
@@ -94,7 +101,7 @@ type carriedFailure struct {
 // ever.
 func (r *response) full(ctx workflow.Context) bool {
 	return (r.in.First != nil || r.in.Carried != nil) && !r.idle && !r.oversized &&
-		len(r.mail) == 0 && len(r.news) == 0 && !r.notifying &&
+		len(r.mail) == 0 && len(r.news) == 0 && !r.notifying && !r.undoing &&
 		workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
@@ -141,7 +148,7 @@ func (r *response) pack() (signals.Input, error) {
 
 // packed encodes what the next run needs, and says how large its input is.
 func (r *response) packed() (in signals.Input, size int, err error) {
-	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers, Revision: r.in.Revision, Notify: r.in.Notify}
+	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers, Revision: r.in.Revision, Notify: r.in.Notify, Tenant: r.in.Tenant}
 	rest, err := json.Marshal(in)
 	if err != nil {
 		return in, 0, fmt.Errorf("encode the input: %w", err)
@@ -156,7 +163,7 @@ func (r *response) packed() (in signals.Input, size int, err error) {
 func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
-		Action: r.action, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
+		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
 	}
@@ -187,6 +194,7 @@ func (r *response) resume() error {
 	}
 	r.reset = r.reset || c.Reset
 	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
+	r.described, r.parameters, r.undos = c.Described, c.Parameters, c.Undos
 	r.open = c.Page.Pending != nil
 	if c.Decided != nil {
 		r.decided = c.Decided
@@ -198,6 +206,9 @@ func (r *response) resume() error {
 		r.approval = &approval{
 			request: a.Request, approvers: r.in.Approvers, requester: c.Requester, clock: c.Clock, verdict: a.Verdict, have: a.Have, by: a.By,
 			policy: r.carriedPolicy(a),
+		}
+		if r.parameters == nil && a.Request.Action == r.action {
+			r.parameters = a.Request.Parameters
 		}
 	}
 	if f := c.Failed; f != nil {

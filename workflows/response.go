@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/internal/report"
 	"firebreak/signals"
@@ -38,8 +39,16 @@ type response struct {
 	reset bool
 	// seen are the events that were counted.
 	seen seen
-	// action is the containment that was chosen, "" before.
-	action string
+	// action is the response action that was chosen, "" before; described is what
+	// Sysdig's own catalogue says of it, nil where ours has it.
+	action    string
+	described *catalogue.Action
+	// parameters are those of the action, nil before they are known.
+	parameters map[string]any
+	// undoing is set while the last action is being undone, and undos counts the
+	// attempts.
+	undoing bool
+	undos   int
 	// desk is the decision that is waited for, and those before.
 	desk
 	// requester is who asked for a manual action, "" for a playbook's own.
@@ -99,6 +108,7 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 			State:      signals.Open,
 			Evidence:   []string{},
 			WarRoom:    []signals.Entry{},
+			Tenant:     in.Tenant,
 		},
 		openedAt: info.WorkflowStartTime,
 		reset:    wasReset(info),

@@ -25,5 +25,6 @@ import (
 func Register(r worker.WorkflowRegistry, t Thawed) {
 	r.RegisterWorkflowWithOptions(t.in(Capture), workflow.RegisterOptions{Name: signals.WorkflowCapture})
 	r.RegisterWorkflowWithOptions(t.in(CryptoMiner), workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
+	r.RegisterWorkflowWithOptions(t.in(Respond), workflow.RegisterOptions{Name: signals.WorkflowRespond})
 	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
 }

@@ -147,7 +147,7 @@ func (f *installation) openWhole(route domain.Route, e event) *incident {
 	workflowType, ok := signals.WorkflowType(route.Playbook)
 	require.True(f.t, ok)
 	batch := signals.EventBatch{Events: []domain.Incident{signals.Slim(whole)}}
-	options := client.StartWorkflowOptions{ID: signals.WorkflowID(&route, &whole), TaskQueue: f.host.Name}
+	options := client.StartWorkflowOptions{ID: signals.WorkflowID(&route, "", &whole), TaskQueue: f.host.Name}
 	run, err := f.temporal.SignalWithStartWorkflow(f.ctx, options.ID, signals.Events, batch, options, workflowType, input)
 	require.NoError(f.t, err)
 	return &incident{installation: f, reference: reference{WorkflowID: run.GetID(), RunID: run.GetRunID()}}

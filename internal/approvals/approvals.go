@@ -66,6 +66,9 @@ type Claim struct {
 	// First says that it is a capture that the route wants taken before it
 	// contains, which nobody is asked for.
 	First bool `json:"first,omitzero"`
+	// Undo says that it is to be undone: one who may approve it may, and nobody has
+	// to where the route undoes it by itself.
+	Undo bool `json:"undo,omitzero"`
 	// Incident is what policies look at; nil where the starter knew of none.
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
@@ -103,12 +106,15 @@ func (r *Rules) Check(c Claim) error {
 		return denied("the incident was opened with trust %s, and this worker wants %s", trustOf(c.Trust), r.approvers.Trust)
 	}
 	need := 1
-	switch demanded.Mode {
-	case incident.ModeNone:
+	switch {
+	case c.Undo:
+		if known && route.AutoUndoAfter > 0 && len(c.ApprovedBy) == 0 {
+			return nil
+		}
+	case demanded.Mode == incident.ModeNone:
 		return nil
-	case incident.ModeTwo:
+	case demanded.Mode == incident.ModeTwo:
 		need = 2
-	default:
 	}
 	who := "all groups"
 	groups := demanded.Asked(true)

@@ -101,8 +101,8 @@ func explain(event *incident.Event, router *incident.Router) explanation {
 	e.Routes = append(e.Routes, verdicts...)
 	if route != nil {
 		e.Route = route.Name
-		e.WorkflowID = signals.WorkflowID(route, inc)
-		e.Missing = append(e.Missing, inc.Missing(workflows.RequiredFields(route.Playbook, inc)...)...)
+		e.WorkflowID = signals.WorkflowID(route, "", inc)
+		e.Missing = append(e.Missing, inc.Missing(workflows.RequiredFields(route, inc)...)...)
 	}
 	return e
 }

@@ -206,7 +206,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
 		"mode all, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: all}}", []string{`:2:65: routes[0].approval.mode: "all": want none, one or two`}},
 		"mode all alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: all}", []string{`:2:58: routes[0].approval.mode: "all": want none, one or two`}},
-		"missing playbook":        {"routes:\n  - {name: a, when: 'true'}\n", []string{`:2:5: routes[0].playbook: "": want capture or crypto-miner`}},
+		"missing playbook":        {"routes:\n  - {name: a, when: 'true'}\n", []string{`:2:5: routes[0].playbook: "": want capture, crypto-miner or respond`}},
 		"several, in their order": {"starter: {listen: x}\nroutes: [{name: '', when: 1 > 0, playbook: capture}]\nsysdig: {region: us9}", []string{`:1:19: starter.listen`, `:2:17: routes[0].name`, `:3:18: sysdig.region`}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,9 @@ func (r Route) WithDefaults() Route {
 		coolDown := defaultCoolDown
 		r.CoolDown = &coolDown
 	}
+	if r.Playbook == playbookRespond {
+		r.Action = cmp.Or(r.Action, ActionAuto)
+	}
 	return r
 }
 

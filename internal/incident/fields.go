@@ -126,6 +126,19 @@ func (i *Incident) Field(path string) (value string, known bool) {
 	return f.get(i), true
 }
 
+// ownField begins the path of one of the event's own, untranslated fields.
+const ownField = "fields."
+
+// Lookup is the field under a path, or one of the event's own under
+// "fields.ct.user.arn"; "" when it is absent.
+func (i *Incident) Lookup(path string) string {
+	if own, is := strings.CutPrefix(path, ownField); is {
+		return present(i.Fields[own])
+	}
+	value, _ := i.Field(path)
+	return value
+}
+
 // SetField stores what an analyst supplied for a field. The identity of the
 // event, its rule and its severity are not to be amended: they are what the
 // route and the approval were decided on.

@@ -14,14 +14,14 @@ type Route struct {
 	Name string `yaml:"name" json:"name"`
 	// When is a CEL condition over `incident`, in the JSON names of [Incident].
 	When string `yaml:"when" json:"when"`
-	// Playbook is "capture" or "crypto-miner".
+	// Playbook is "capture", "crypto-miner" or "respond".
 	Playbook string `yaml:"playbook" json:"playbook"`
 	// CorrelateBy names the fields whose values tell incidents apart; events
 	// with the same values join the open incident. Default: host.name and
 	// container.id.
 	CorrelateBy []string `yaml:"correlate_by" json:"correlate_by,omitempty"`
-	// MaxSeverity is crypto-miner's severity check: it acts only when
-	// severity <= MaxSeverity. Default: 7, always.
+	// MaxSeverity is the severity check of crypto-miner and respond: they act only
+	// when severity <= MaxSeverity. Default: 7, always.
 	MaxSeverity *Severity `yaml:"max_severity" json:"max_severity,omitempty"`
 	// Approval is asked before the playbook acts. Default: DefaultApproval.
 	Approval Approval `yaml:"approval" json:"approval"`
@@ -31,10 +31,31 @@ type Route struct {
 	// CaptureFirst takes and saves a system capture before containment.
 	CaptureFirst bool           `yaml:"capture_first" json:"capture_first,omitzero"`
 	Capture      CaptureOptions `yaml:"capture" json:"capture"`
-	// CoolDown is how long crypto-miner watches for the same detection after it
-	// contained the threat. Default: 30s; "0s" closes at once.
+	// CoolDown is how long crypto-miner and respond watch for the same detection
+	// after they contained the threat. Default: 30s; "0s" closes at once.
 	CoolDown *Duration `yaml:"cool_down" json:"cool_down,omitempty"`
+	// Action is respond's: a response action of the catalogue, or ActionAuto.
+	// Default: ActionAuto.
+	Action string `yaml:"action,omitempty" json:"action,omitzero"`
+	// Parameters of respond's action, by their name at Sysdig: CEL expressions over
+	// `incident`. Those that are left out are taken from the incident, as the
+	// catalogue says.
+	Parameters map[string]string `yaml:"parameters,omitempty" json:"parameters,omitempty"`
+	// AutoUndoAfter is when a containment by respond that can be undone is undone,
+	// unless an analyst confirms it before. Default: never.
+	AutoUndoAfter Duration `yaml:"auto_undo_after,omitempty" json:"auto_undo_after,omitzero"`
+	// OnOpened, OnContained and OnClosed name hooks of the configuration, which are
+	// called when the incident was opened, after a containment, and at the end.
+	// Their URLs and secrets stay with the workers.
+	OnOpened    []string `yaml:"on_opened,omitempty" json:"on_opened,omitempty"`
+	OnContained []string `yaml:"on_contained,omitempty" json:"on_contained,omitempty"`
+	OnClosed    []string `yaml:"on_closed,omitempty" json:"on_closed,omitempty"`
 }
+
+// ActionAuto lets respond choose by what the incident carries: FILE_QUARANTINE
+// for a file in a container, KILL_CONTAINER for a container, KILL_PROCESS for a
+// process on a host.
+const ActionAuto = "auto"
 
 // Mode is how many analysts must approve.
 type Mode string
@@ -83,7 +104,25 @@ type CaptureOptions struct {
 	Duration Duration `yaml:"duration" json:"duration,omitzero"`
 	// Filter in Falco's condition syntax; empty records everything.
 	Filter string `yaml:"filter" json:"filter,omitzero"`
+	// Backend is what takes the capture. Default: BackendCapture.
+	Backend Backend `yaml:"backend,omitempty" json:"backend,omitzero"`
+	// StorageConfigurationID names the remote storage that Sysdig writes captures
+	// of BackendResponseAction to, which needs it.
+	StorageConfigurationID string `yaml:"storage_configuration_id,omitempty" json:"storage_configuration_id,omitzero"`
 }
+
+// Backend is a way by which Sysdig takes captures.
+type Backend string
+
+// The backends.
+const (
+	// BackendCapture is Sysdig's captures API: the file is kept by Sysdig, and
+	// saved as evidence.
+	BackendCapture Backend = "capture"
+	// BackendResponseAction is the response action CAPTURE: the file goes to a
+	// storage of the customer's own, where it stays.
+	BackendResponseAction Backend = "response-action"
+)
 
 // Duration is a time.Duration that reads and writes "15m" in YAML and JSON.
 type Duration time.Duration

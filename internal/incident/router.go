@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -128,6 +129,11 @@ func compile(env *cel.Env, condition string) (cel.Program, error) {
 	if strings.TrimSpace(condition) == "" {
 		return nil, errors.New("it is empty; want a CEL condition over incident, or true")
 	}
+	return compileAs(env, condition, cel.BoolType)
+}
+
+// compileAs compiles an expression that has one of the given types.
+func compileAs(env *cel.Env, condition string, accepted ...*cel.Type) (cel.Program, error) {
 	ast, issues := env.Compile(condition)
 	if problems := issues.Errors(); len(problems) > 0 {
 		var found []string
@@ -136,8 +142,12 @@ func compile(env *cel.Env, condition string) (cel.Program, error) {
 		}
 		return nil, fmt.Errorf("%s, in %s", strings.Join(found, "; "), condition)
 	}
-	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("the condition's type is %s; want bool, in %s", ast.OutputType(), condition)
+	if !slices.ContainsFunc(accepted, ast.OutputType().IsExactType) {
+		var names []string
+		for _, t := range accepted {
+			names = append(names, t.String())
+		}
+		return nil, fmt.Errorf("its type is %s; want %s, in %s", ast.OutputType(), strings.Join(names, ", "), condition)
 	}
 	program, err := env.Program(ast, cel.CostLimit(maxConditionCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {

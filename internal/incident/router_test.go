@@ -98,7 +98,7 @@ func TestAMistakeInARouteIsNamedWithWhatIsAccepted(t *testing.T) {
 		says   []string
 	}{
 		"no name":            {func(r *incident.Route) { r.Name = " " }, "name", []string{"empty"}},
-		"unknown playbook":   {func(r *incident.Route) { r.Playbook = "respond" }, "playbook", []string{`"respond"`, "capture", "crypto-miner"}},
+		"unknown playbook":   {func(r *incident.Route) { r.Playbook = "resopnd" }, "playbook", []string{`"resopnd"`, "capture", "crypto-miner", "respond"}},
 		"misspelt field":     {func(r *incident.Route) { r.When = "incident.sevrity <= 3" }, "when", []string{"line 1, column 9", "sevrity", "incident.sevrity <= 3"}},
 		"on the second line": {func(r *incident.Route) { r.When = "true &&\n incident.rule.nam == ''" }, "when", []string{"line 2, column 15", "nam"}},
 		"every mistake":      {func(r *incident.Route) { r.When = "incident.a == 1 || incident.b == 1" }, "when", []string{"'a'", "'b'"}},

@@ -12,6 +12,7 @@ import (
 const (
 	playbookCapture     = "capture"
 	playbookCryptoMiner = "crypto-miner"
+	playbookRespond     = "respond"
 )
 
 // The bounds of a system capture; 300 s is Sysdig's own maximum.
@@ -49,8 +50,10 @@ func (r *Route) check(index int) []error {
 	if strings.TrimSpace(r.Name) == "" {
 		wrong("name", "it is empty; want a name that tells the route from the others")
 	}
-	if r.Playbook != playbookCapture && r.Playbook != playbookCryptoMiner {
-		wrong("playbook", "%q: want %s or %s", r.Playbook, playbookCapture, playbookCryptoMiner)
+	switch r.Playbook {
+	case playbookCapture, playbookCryptoMiner, playbookRespond:
+	default:
+		wrong("playbook", "%q: want %s, %s or %s", r.Playbook, playbookCapture, playbookCryptoMiner, playbookRespond)
 	}
 	for i, path := range r.CorrelateBy {
 		if _, known := findField(path); !known {
@@ -68,6 +71,8 @@ func (r *Route) check(index int) []error {
 	if r.CoolDown != nil && *r.CoolDown < 0 {
 		wrong("cool_down", "%s: want 0s or more", *r.CoolDown)
 	}
+	r.checkAction(wrong)
+	r.Capture.checkBackend(wrong)
 	r.Approval.check("approval", DefaultApproval(), wrong)
 	r.SaveApproval.check("save_approval", r.Approval.withDefaults(DefaultApproval()), wrong)
 	return problems

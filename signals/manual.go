@@ -1,0 +1,82 @@
+package signals
+
+import (
+	"fmt"
+	"slices"
+
+	"firebreak/internal/incident"
+)
+
+// ManualInput starts a ResponseAction: a response action, or a system capture,
+// that somebody asks for by hand. It is small enough to type:
+//
+//	temporal workflow start --type ResponseAction --task-queue firebreak \
+//	  --workflow-id action:KILL_CONTAINER:node-1:6949e5f10829 \
+//	  --input '{"action":"KILL_CONTAINER","parameters":{"host.name":"node-1","container.id":"6949e5f10829"},"requester":"ann","reason":"miner"}'
+//
+// Who may decide, and how, the worker's configuration says; the requester does
+// not count.
+type ManualInput struct {
+	// Action is one of Sysdig's, in upper case. CAPTURE with Capture is a system
+	// capture, saved as evidence.
+	Action string `json:"action"`
+	// Parameters are the action's by their name at Sysdig, or fields of an incident
+	// from which those can be told, such as host.name.
+	Parameters map[string]Scalar `json:"parameters,omitempty"`
+	// Incident is the workflow ID of an incident whose fields supply what Parameters
+	// leaves out, and in whose war room the action is told; "" is none.
+	Incident string `json:"incident,omitzero"`
+	// Capture shapes a system capture; nil where the action is none.
+	Capture *incident.CaptureOptions `json:"capture,omitempty"`
+	// Undo is Sysdig's ID of an execution of Action that is to be undone, "" where
+	// Action is to be carried out.
+	Undo string `json:"undo,omitzero"`
+	// Tenant is the Sysdig account by its name in the configuration, "" for the one
+	// that there is. An Incident's own wins.
+	Tenant string `json:"tenant,omitzero"`
+	// Requester is who asks: a claim, which trust verified replaces by the principal
+	// who started the workflow.
+	Requester string `json:"requester"`
+	Reason    string `json:"reason"`
+}
+
+// Check is what is wrong with the input that can be said without an incident.
+func (in *ManualInput) Check() error {
+	switch {
+	case in.Action == "":
+		return fmt.Errorf(`action: it is missing; want a response action, like KILL_CONTAINER`)
+	case in.Requester == "":
+		return fmt.Errorf("requester: it is missing; want the name of who asks")
+	case in.Undo != "" && in.Capture != nil:
+		return fmt.Errorf("undo: a capture changes nothing that could be undone")
+	case in.Capture != nil && in.Action != "CAPTURE":
+		return fmt.Errorf("capture: only action CAPTURE has it, not %s", in.Action)
+	}
+	return nil
+}
+
+// targets are the parameters that tell a target, in the order of an ID.
+var targets = []string{
+	"host.name", "host.id", "container.id", "process.id", "path.absolute", "file.path",
+	"kubernetes.cluster.name", "kubernetes.namespace.name", "kubernetes.workload.name", "kubernetes.pod.name",
+	"cloudProvider.account.id", "cloudResourceName", "aws.instanceId", "ct.user", "user",
+}
+
+// WorkflowID is the ID under which the action is asked for: of the incident's
+// target, or of the parameters that tell one. So who asks for it again while it
+// waits is told of the request that there is.
+func (in *ManualInput) WorkflowID() string {
+	var target []string
+	if in.Incident != "" {
+		target = append(target, in.Incident)
+	}
+	for _, name := range targets {
+		if value := string(in.Parameters[name]); value != "" && !slices.Contains(target, value) {
+			target = append(target, value)
+		}
+	}
+	if in.Undo != "" {
+		target = []string{"undo", in.Undo}
+	}
+	return ManualID(in.Action, target...)
+}

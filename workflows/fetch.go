@@ -1,0 +1,38 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/catalogue"
+	"firebreak/signals"
+)
+
+// fetch stores what an action brought, a file or logs, as evidence. What it took
+// was taken all the same when that fails: it stays with Sysdig, and the war room
+// says why.
+func (r *response) fetch(ctx workflow.Context, action *catalogue.Action) {
+	last := r.lastAction()
+	if !action.Fetches || last.Observed {
+		return
+	}
+	r.setState(ctx, signals.Saving)
+	var a *activities.Activities
+	in := activities.FetchInput{
+		Action: last.Action, ExecutionID: last.ExecutionID, Tenant: r.in.Tenant, ApprovedBy: r.approval.have,
+		WorkflowID: r.page.WorkflowID, RunID: r.page.RunID,
+	}
+	var file activities.StoredFile
+	if err := workflow.ExecuteActivity(acting(ctx, "Save what "+last.Action+" brought"), a.FetchResult, in).Get(ctx, &file); err != nil {
+		r.log(ctx, actorFirebreak, signals.KindEvidence, "what %s brought is not stored: %s", last.Action, describe(err))
+		return
+	}
+	r.keep(ctx, file)
+}
+
+// keep records a file that was stored as evidence.
+func (r *response) keep(ctx workflow.Context, file activities.StoredFile) {
+	r.files = append(r.files, file)
+	r.page.Evidence = append(r.page.Evidence, file.Name)
+	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+}

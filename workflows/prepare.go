@@ -1,0 +1,94 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/internal/catalogue"
+	"firebreak/signals"
+)
+
+// prepare finds out what the chosen action needs, and fills its parameters. When
+// that cannot be, it says how the incident ends.
+func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop signals.State) {
+	action, err := r.find(ctx)
+	if err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
+	if v := r.require(ctx, action.Fields(r.in.Route.Parameters)); v != approved {
+		return nil, v.outcome()
+	}
+	if r.resuming {
+		return action, "" // what was filled was carried
+	}
+	given, absent := r.evaluate(ctx)
+	// An expression that found nothing leaves the parameter to the incident, whose
+	// fields an analyst can supply.
+	if fields := r.page.Incident.Missing(action.Fields(expressions(given))...); len(fields) > 0 {
+		if v := r.require(ctx, fields); v != approved {
+			return nil, v.outcome()
+		}
+	}
+	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
+		return nil, r.unprepared(ctx, errors.Join(err, absent))
+	}
+	return action, ""
+}
+
+// unprepared ends an incident whose action cannot even be asked for.
+func (r *response) unprepared(ctx workflow.Context, err error) signals.State {
+	r.failure(ctx, r.action, temporal.NewNonRetryableApplicationError(err.Error(), activities.ErrRefused, nil))
+	return signals.Failed
+}
+
+// find is the chosen action in the catalogue, or else in Sysdig's own.
+func (r *response) find(ctx workflow.Context) (*catalogue.Action, error) {
+	if action, known := catalogue.Find(r.action); known {
+		return action, nil
+	}
+	if r.described == nil {
+		var a *activities.Activities
+		in := activities.DescribeInput{Action: r.action, Tenant: r.in.Tenant}
+		if err := workflow.ExecuteActivity(lookup(ctx, "Look "+r.action+" up in Sysdig's catalogue"), a.DescribeAction, in).Get(ctx, &r.described); err != nil {
+			return nil, errors.New(describe(err))
+		}
+		r.log(ctx, actorSysdig, signals.KindCheck, "%s is in Sysdig's catalogue of actions", r.action)
+	}
+	return r.described, nil
+}
+
+// evaluate is what the route's expressions say of the incident, and what they
+// found nothing for.
+func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent error) {
+	if len(r.in.Route.Parameters) == 0 {
+		return nil, nil
+	}
+	var a *activities.Activities
+	var found activities.Evaluation
+	in := activities.EvaluateInput{Expressions: r.in.Route.Parameters, Incident: r.page.Incident}
+	const summary = "Evaluate the route's parameters"
+	err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.Evaluate, in).Get(ctx, &found)
+	if err != nil {
+		err = workflow.ExecuteActivity(lookup(ctx, summary), a.Evaluate, in).Get(ctx, &found)
+	}
+	if err != nil {
+		return nil, errors.New(describe(err))
+	}
+	if found.Absent != "" {
+		r.log(ctx, actorFirebreak, signals.KindCheck, "not in the event: %s", found.Absent)
+		absent = errors.New(found.Absent)
+	}
+	return found.Values, absent
+}
+
+// expressions stands for values that are given, by their names.
+func expressions(given map[string]any) map[string]string {
+	names := map[string]string{}
+	for _, name := range workflow.DeterministicKeys(given) {
+		names[name] = ""
+	}
+	return names
+}

@@ -1,0 +1,80 @@
+package workflows
+
+import (
+	"cmp"
+
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/internal/catalogue"
+	"firebreak/signals"
+)
+
+// Respond answers a detection with a response action that its route names, any
+// of the catalogue, or with the one that fits what the incident carries. It is
+// the playbook for everything that needs no Go.
+func Respond(ctx workflow.Context, in signals.Input) (signals.Page, error) {
+	r, err := open(ctx, in, signals.PlaybookRespond)
+	if err != nil {
+		return signals.Page{}, err
+	}
+	// 1. Check the severity.
+	if !r.severe(ctx) {
+		return r.close(ctx, signals.BelowThreshold)
+	}
+
+	// 2. Choose the action, once. Check the fields that its parameters need; enrich,
+	// or ask an analyst.
+	r.action = cmp.Or(r.action, choose(&r.in.Route, &r.page.Incident))
+	action, stop := r.prepare(ctx)
+	if stop != "" {
+		return r.close(ctx, stop)
+	}
+
+	// 3. to 7. as in CryptoMiner.
+	return r.contain(ctx, action)
+}
+
+// contain carries out a response action that was prepared, and ends the incident.
+func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (signals.Page, error) {
+	route := r.in.Route
+	// Take evidence before it is destroyed, where the route says so.
+	if route.CaptureFirst {
+		r.recordFirst(ctx)
+	}
+	for {
+		// Ask approval, naming the exact action and target.
+		if v := r.ask(ctx, containRequest(action.Name, r.parameters, r.page.Incident), route.Approval); v != approved {
+			return r.close(ctx, r.deniedOutcome(v))
+		}
+		// Execute it, and follow the execution to its end.
+		if err := r.during(ctx, stateOf(action), r.execute); err != nil {
+			r.failure(ctx, action.Name, err)
+			continue
+		}
+		if action.Class == catalogue.DataGathering {
+			// It took something, and left the target as it is: there is nothing to watch.
+			r.fetch(ctx, action)
+			return r.close(ctx, signals.Captured)
+		}
+		// Undo it after a while, unless an analyst confirms it, where the route says so.
+		if v := r.confirm(ctx, action); v != approved {
+			return r.close(ctx, v.outcome())
+		}
+		// Watch for the same detection, and ask again if it returns.
+		if r.returns(ctx) {
+			continue
+		}
+		// Report, unless the detection returns meanwhile.
+		if page, err := r.close(ctx, signals.Contained); !r.reopens(ctx) {
+			return page, err
+		}
+	}
+}
+
+// stateOf is where an incident stands while an action is carried out.
+func stateOf(action *catalogue.Action) signals.State {
+	if action.Class == catalogue.DataGathering {
+		return signals.Capturing
+	}
+	return signals.Containing
+}
