@@ -132,7 +132,7 @@ func (r *response) give(action *catalogue.Action, values map[string]signals.Scal
 			continue
 		}
 		if err := r.page.Incident.SetField(field, value); err != nil && given[name] == nil {
-			problems = append(problems, fmt.Errorf("parameters: %s: %q is none of %s: %w", name, value, action.Name, err))
+			problems = append(problems, fmt.Errorf("parameters: %s has no parameter %q: %w", action.Name, name, err))
 		}
 	}
 	return given, errors.Join(problems...)

@@ -94,6 +94,12 @@ func newBench(t *testing.T) *bench {
 		func(_ context.Context, in activities.Capture) (activities.Capture, error) { return in, nil }).Maybe()
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
+	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.FetchInput) (activities.StoredFile, error) {
+			file := activities.StoredFile{ApprovedBy: in.ApprovedBy}
+			file.Name, file.SHA256 = in.ExecutionID+".bin", "feed"
+			return file, nil
+		}).Maybe()
 	b.OnActivity(a.StoreReport, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.ReportInput) ([]activities.StoredFile, error) {
 			b.reported = append(b.reported, in.Page)
