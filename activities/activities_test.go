@@ -39,12 +39,14 @@ type bench struct {
 	stalled atomic.Bool // downloads stop in the middle
 
 	activities *activities.Activities
+	suite      *testsuite.WorkflowTestSuite
 }
 
 func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	t.Helper()
 	server := sysdigtest.Start(t, options)
-	b := &bench{sysdig: server, dir: t.TempDir()}
+	t.Cleanup(func() { require.Empty(t, server.Invalid(), "requests that Sysdig does not describe") })
+	b := &bench{sysdig: server, dir: t.TempDir(), suite: new(testsuite.WorkflowTestSuite)}
 	// Between them stands what a network can do and a Sysdig does not.
 	network := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.stalled.Load() && strings.HasSuffix(r.URL.Path, "/download") {
@@ -62,10 +64,9 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 
-	var suite testsuite.WorkflowTestSuite
 	discard := slog.New(slog.DiscardHandler)
-	suite.SetLogger(log.NewStructuredLogger(discard))
-	env := suite.NewTestActivityEnvironment()
+	b.suite.SetLogger(log.NewStructuredLogger(discard))
+	env := b.suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
 	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
@@ -216,38 +217,6 @@ func TestAFailureThatSysdigReportsIsNotRetried(t *testing.T) {
 	_, err := run[activities.Execution](b, a.ExecuteAction, in)
 	require.Equal(t, activities.ErrFailed, final(t, err))
 	require.ErrorContains(t, err, "KILL_CONTAINER: Sysdig reports FAILED")
-}
-
-func TestEveryAnswerOfSysdigIsRetriedOrNotAsItShould(t *testing.T) {
-	t.Parallel()
-	for code := 400; code < 600; code++ {
-		want := activities.ErrRefused
-		switch {
-		case code == http.StatusUnauthorized || code == http.StatusForbidden:
-			want = activities.ErrForbidden
-		case code == http.StatusNotFound:
-			want = activities.ErrNotFound
-		case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
-			want = ""
-		}
-		if http.StatusText(code) == "" {
-			continue
-		}
-		t.Run(http.StatusText(code), func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, sysdigtest.Options{})
-			b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Status: code, RetryAfter: 7 * time.Second})
-			_, err := run[activities.Execution](b, a.ExecuteAction, kill())
-			if want != "" {
-				require.Equal(t, want, final(t, err))
-				return
-			}
-			app := retried(t, err)
-			if code == http.StatusTooManyRequests {
-				require.Equal(t, 7*time.Second, app.NextRetryDelay())
-			}
-		})
-	}
 }
 
 func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
