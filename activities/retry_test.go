@@ -51,7 +51,9 @@ func persist[T any](b *bench, activity, in any) (ended[T], error) {
 func (b *bench) submits() int { return b.sysdig.Requests(http.MethodPost, executions) }
 
 // lookups are by caller ID, not by execution ID.
-func (b *bench) lookups() int { return b.sysdig.Requests(http.MethodGet, executions[:len(executions)-1]+"*") }
+func (b *bench) lookups() int {
+	return b.sysdig.Requests(http.MethodGet, executions[:len(executions)-1]+"*")
+}
 
 // errorType is the type of the error that an activity ended with.
 func errorType(t *testing.T, err error) string {
