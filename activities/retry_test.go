@@ -252,3 +252,31 @@ func TestAnExecutionThatIsNotThereYetIsWaitedFor(t *testing.T) {
 	_, err = run[activities.Execution](b, a.ExecuteAction, kill())
 	require.Equal(t, activities.ErrAmbiguous, final(t, err), "it was accepted, and is gone")
 }
+
+func TestNoAnswerToACreationTakesTwoCaptures(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []sysdigtest.Fault{
+		{Status: 200, After: true},
+		{Status: 201, After: true},
+		{Status: 204, After: true},
+		{Status: 302, After: true},
+		{Status: 408, After: true},
+		{Status: 502, After: true},
+		{Status: 503, After: true, RetryAfter: time.Minute},
+		{ResetAfter: true},
+		{Truncate: true},
+	} {
+		// The list is behind, and a host takes one capture at a time: a second
+		// creation would be refused as long as the first one lasts, and then not.
+		b := newBench(t, sysdigtest.Options{ListLag: 50 * time.Millisecond})
+		b.activities.Settle = 10 * time.Second
+		fault.Method, fault.Path, fault.Times = http.MethodPost, "/api/v1/captures", 1
+		b.sysdig.Fault(fault)
+		created, err := persist[activities.Capture](b, a.CreateCapture, captureOfNode())
+		require.NoError(t, err, "%+v", fault)
+		require.NotZero(t, created.Result.ID)
+		require.Equal(t, 1, b.sysdig.Requests(http.MethodPost, "/api/v1/captures"), "%+v", fault)
+		require.NoError(t, b.sysdig.WaitFor(t.Context(), func(l sysdigtest.Ledger) bool { return l.Count(captures) > 0 }))
+		require.Equal(t, 1, b.sysdig.Ledger().Count(captures))
+	}
+}
