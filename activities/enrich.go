@@ -24,8 +24,8 @@ type Enrichment struct {
 	Note string `json:"note"`
 }
 
-// Enrich looks the host up among the connected agents, by ID, MAC address or
-// name in this order, and the customer the token belongs to. It only reads. A
+// Enrich looks the host up among the connected agents, by ID, MAC address, name
+// or the name with and without its domain, in this order, and the customer the token belongs to. It only reads. A
 // token that may not see the customer costs the customer only: the agent names
 // it too.
 func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, error) {
@@ -62,13 +62,15 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 // value that several agents share decides nothing: acting on the wrong host is
 // worse than asking.
 func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
+	mac := incident.NormaliseMAC(in.MAC)
 	for _, by := range []struct {
 		name, value string
-		of          func(*sysdig.Agent) string
+		matches     func(*sysdig.Agent) bool
 	}{
-		{"host ID", in.HostID, func(a *sysdig.Agent) string { return a.HostID }},
-		{"MAC address", incident.NormaliseMAC(in.MAC), func(a *sysdig.Agent) string { return incident.NormaliseMAC(a.MachineID) }},
-		{"host name", strings.ToLower(in.HostName), func(a *sysdig.Agent) string { return strings.ToLower(a.HostName) }},
+		{"host ID", in.HostID, func(a *sysdig.Agent) bool { return a.HostID == in.HostID }},
+		{"MAC address", mac, func(a *sysdig.Agent) bool { return incident.NormaliseMAC(a.MachineID) == mac }},
+		{"host name", in.HostName, func(a *sysdig.Agent) bool { return strings.EqualFold(a.HostName, in.HostName) }},
+		{"host name but for its domain", in.HostName, func(a *sysdig.Agent) bool { return sameHost(a.HostName, in.HostName) }},
 	} {
 		if by.value == "" {
 			continue
@@ -76,7 +78,7 @@ func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
 		var match *sysdig.Agent
 		count := 0
 		for i := range agents {
-			if by.of(&agents[i]) == by.value {
+			if by.matches(&agents[i]) {
 				match = &agents[i]
 				count++
 			}
@@ -86,4 +88,13 @@ func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
 		}
 	}
 	return nil, ""
+}
+
+// sameHost reports whether two names are those of one host, if not both name its
+// domain: a bare name fits any domain, two domains must be the same.
+func sameHost(a, b string) bool {
+	shortA, domainA, _ := strings.Cut(a, ".")
+	shortB, domainB, _ := strings.Cut(b, ".")
+	return shortA != "" && strings.EqualFold(shortA, shortB) &&
+		(domainA == "" || domainB == "" || strings.EqualFold(domainA, domainB))
 }
