@@ -98,7 +98,9 @@ func newBench(t *testing.T) *bench {
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
 	b.OnActivity(a.Related, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.RelatedInput) ([]signals.RelatedEvent, error) { return b.related(in) }).Maybe()
+		func(_ context.Context, in activities.RelatedInput) ([]signals.RelatedEvent, error) {
+			return b.related(in)
+		}).Maybe()
 	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.FetchInput) (activities.StoredFile, error) {
 			file := activities.StoredFile{ApprovedBy: in.ApprovedBy}
