@@ -14,6 +14,8 @@ type EnrichInput struct {
 	HostName string `json:"host_name,omitzero"`
 	HostID   string `json:"host_id,omitzero"`
 	MAC      string `json:"mac,omitzero"`
+	// Tenant is the Sysdig account, "" for the one without a name.
+	Tenant string `json:"tenant,omitzero"`
 }
 
 // Enrichment is what Sysdig knows besides. Absent values stay absent.
@@ -29,7 +31,11 @@ type Enrichment struct {
 // token that may not see the customer costs the customer only: the agent names
 // it too.
 func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, error) {
-	agents, err := a.Sysdig.ConnectedAgents(ctx)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Enrichment{}, err
+	}
+	agents, err := account.ConnectedAgents(ctx)
 	if err != nil {
 		return Enrichment{}, toTemporal("list connected agents", err)
 	}
@@ -43,7 +49,7 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 	} else {
 		found.Note = fmt.Sprintf("none of the %d connected agents is this host", len(agents))
 	}
-	user, err := a.Sysdig.Me(ctx)
+	user, err := account.Me(ctx)
 	switch {
 	case err == nil:
 		if found.Tenant.ID == "" {

@@ -40,7 +40,7 @@ var errWorkerStops = errors.New("the worker stops")
 // same next time are not, a busy Sysdig is asked again when it says so, and
 // everything else is retried with backoff until the activity's deadline.
 func toTemporal(operation string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || isFinal(err) {
 		return err
 	}
 	var answer *sysdig.Error
