@@ -109,6 +109,10 @@ func heading(w *writer, page *signals.Page) {
 	w.text(page.Playbook, maxName)
 	w.raw(", route ")
 	w.text(page.Route, maxName)
+	if page.Tenant != "" {
+		w.raw(", tenant ")
+		w.text(page.Tenant, maxName)
+	}
 	w.end()
 }
 
