@@ -42,8 +42,8 @@ type Activities struct {
 	// Settle is how long a submission that may have been lost is looked for
 	// before it is submitted again. Zero means DefaultSettle.
 	Settle time.Duration
-	// Stall is how long a download may stand still before it begins anew. Zero
-	// means DefaultStall.
+	// Stall is how long a download may stand still before it counts as broken off.
+	// Zero means DefaultStall.
 	Stall time.Duration
 }
 

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -70,7 +71,11 @@ func (r *response) save(ctx workflow.Context) error {
 	r.failed, r.demanded = nil, nil
 	r.files = append(r.files, file)
 	r.page.Evidence = append(r.page.Evidence, file.Name)
-	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	text := fmt.Sprintf("stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	if file.NotCapture != "" {
+		text += fmt.Sprintf("; what Sysdig gave for capture %s is no capture: %s", file.CaptureID, file.NotCapture)
+	}
+	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "%s", text)
 	return nil
 }
 

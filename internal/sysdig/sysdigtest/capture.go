@@ -2,6 +2,8 @@ package sysdigtest
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -125,7 +127,27 @@ func (s *Server) download(in *input) (any, *problem) {
 		return nil, &problem{status: http.StatusConflict, Type: "conflict", Message: "the capture is " + status + ", not done"}
 	}
 	s.record(Effect{Time: in.now.UTC(), Kind: Download, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID})
-	return CaptureReader(c.ID, c.Size), nil
+	return captureFile{id: c.ID, size: c.Size, whole: s.opts.NoRange}, nil
+}
+
+// captureFile is the answer to a download.
+type captureFile struct {
+	id, size int64
+	whole    bool
+}
+
+// serve serves the file or, unless it is only given whole, the part that is
+// asked for.
+func (f captureFile) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	content := CaptureReader(f.id, f.size)
+	if f.whole {
+		w.Header().Set("Content-Length", strconv.FormatInt(f.size, 10))
+		_, _ = io.Copy(w, content) // nobody is left to tell
+		return
+	}
+	w.Header().Set("ETag", fmt.Sprintf(`"%d-%d"`, f.id, f.size))
+	http.ServeContent(w, r, "", time.Time{}, content)
 }
 
 func (s *Server) capture(id string) (*capture, *problem) {

@@ -116,9 +116,8 @@ func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, p)
 		return
 	}
-	if file, ok := answer.(*io.SectionReader); ok {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(w, r, "", time.Time{}, file)
+	if file, ok := answer.(captureFile); ok {
+		file.serve(w, r)
 		return
 	}
 	writeJSON(w, rt.success, answer)

@@ -53,6 +53,9 @@ type Options struct {
 	Step time.Duration
 	// CaptureSize is the size of every capture's file. Default: 64 KiB.
 	CaptureSize int64
+	// NoRange makes downloads start at the first byte whatever Range asks for, and
+	// gives them no ETag, as it may be with Sysdig: nobody says.
+	NoRange bool
 	// RateLimit is the number of requests allowed per minute. Default: no limit.
 	RateLimit int
 	// StateFile keeps executions, captures, containers and the ledger over a
