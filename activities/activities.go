@@ -47,8 +47,8 @@ type Activities struct {
 	Settle time.Duration
 	// Grace is how long a capture may take. Zero means DefaultGrace.
 	Grace time.Duration
-	// Stall is how long a download may stand still before it begins anew. Zero
-	// means DefaultStall.
+	// Stall is how long a download may stand still before it counts as broken off.
+	// Zero means DefaultStall.
 	Stall time.Duration
 }
 

@@ -38,7 +38,8 @@ type bench struct {
 	*testsuite.TestActivityEnvironment
 	sysdig  *sysdigtest.Server
 	dir     string
-	stalled atomic.Bool // downloads stop in the middle
+	stalled atomic.Bool            // downloads stop in the middle
+	instead atomic.Pointer[string] // what downloads give for a capture
 
 	activities *activities.Activities
 	suite      *testsuite.WorkflowTestSuite
@@ -51,6 +52,10 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	b := &bench{sysdig: server, dir: t.TempDir(), suite: new(testsuite.WorkflowTestSuite)}
 	// Between them stands what a network can do and a Sysdig does not.
 	network := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if instead := b.instead.Load(); instead != nil && strings.HasSuffix(r.URL.Path, "/download") {
+			_, _ = io.WriteString(w, *instead)
+			return
+		}
 		if b.stalled.Load() && strings.HasSuffix(r.URL.Path, "/download") {
 			_, _ = io.CopyN(w, sysdigtest.CaptureReader(1, 1<<20), 1<<19)
 			_ = http.NewResponseController(w).Flush()
@@ -72,7 +77,7 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	env.SetTestTimeout(time.Minute)
 	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
-		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
+		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: time.Second,
 	}
 	env.RegisterActivity(b.activities)
 	b.TestActivityEnvironment = env
@@ -292,6 +297,7 @@ func TestACaptureIsTakenAndStoredWithItsHash(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, size, file.Size)
+	require.Empty(t, file.NotCapture)
 	require.Equal(t, []string{"ann"}, file.ApprovedBy)
 
 	hash := sha256.New()
@@ -392,19 +398,52 @@ func TestACaptureIsGivenUpHoweverManyAttemptsWaitedForIt(t *testing.T) {
 	require.Equal(t, activities.ErrFailed, final(t, err))
 }
 
-func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+// captured takes a capture to be saved.
+func (b *bench) captured(t *testing.T) activities.SaveInput {
+	t.Helper()
 	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
 	done, err := run[activities.Capture](b, a.AwaitCapture, created)
 	require.NoError(t, err)
+	return activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
+}
+
+// stored are the names of what is stored of that capture's incident.
+func (b *bench) stored(t *testing.T) []string {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Join(b.dir, "capture:node-1:host", "run-1"))
+	require.NoError(t, err)
+	names := []string{}
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	return names
+}
+
+func TestADownloadThatBreaksOffGoesOnWithinTheAttempt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	in := b.captured(t)
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 2, Truncate: true})
+	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
+	require.NoError(t, err)
+	hash := sha256.New()
+	_, err = io.Copy(hash, sysdigtest.CaptureReader(in.Capture.ID, 1<<20))
+	require.NoError(t, err)
+	require.Equal(t, hex.EncodeToString(hash.Sum(nil)), file.SHA256)
+	require.Equal(t, 3, b.sysdig.Requests(http.MethodGet, "/api/v1/captures/*/download"))
+	require.Equal(t, []string{"firebreak-0001.scap"}, b.stored(t))
+}
+
+func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20, NoRange: true})
+	in := b.captured(t)
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 1, Truncate: true})
-	in := activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
-	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	_, err := run[activities.StoredFile](b, a.SaveCapture, in)
+	require.ErrorContains(t, err, "unexpected EOF")
 	retried(t, err)
-	_, err = os.Stat(filepath.Join(b.dir, "capture:node-1:host", "run-1", "firebreak-0001.scap"))
-	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Empty(t, b.stored(t))
 	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<20, file.Size)
@@ -413,16 +452,36 @@ func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
 func TestADownloadThatStandsStillBeginsAnew(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, sysdigtest.Options{})
-	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
-	require.NoError(t, err)
+	in := b.captured(t)
 	b.stalled.Store(true)
-	in := activities.SaveInput{Capture: created, WorkflowID: "capture:node-1:host", RunID: "run-1"}
-	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	_, err := run[activities.StoredFile](b, a.SaveCapture, in)
 	require.ErrorContains(t, err, "the download stands still")
 	retried(t, err)
-	files, err := os.ReadDir(filepath.Join(b.dir, "capture:node-1:host", "run-1"))
-	require.NoError(t, err)
-	require.Empty(t, files)
+	require.Empty(t, b.stored(t))
+}
+
+func TestWhatIsNoCaptureIsStoredForWhatItIs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ body, want string }{
+		"an error page": {"<!doctype html><html>502</html>", `it begins with "<!doctype html><": want the section header`},
+		"JSON":          {`{"a":1}`, "it begins with"},
+		"nothing":       {"", "it is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, sysdigtest.Options{})
+			in := b.captured(t)
+			b.instead.Store(&tc.body)
+			file, err := run[activities.StoredFile](b, a.SaveCapture, in)
+			require.NoError(t, err)
+			require.Contains(t, file.NotCapture, tc.want)
+			require.Equal(t, "firebreak-0001.not-a-capture", file.Name)
+			require.Equal(t, []string{file.Name}, b.stored(t))
+			body, err := os.ReadFile(filepath.Join(b.dir, "capture:node-1:host", "run-1", file.Name))
+			require.NoError(t, err)
+			require.Equal(t, tc.body, string(body))
+		})
+	}
 }
 
 func TestTheManifestListsEverythingThatIsStored(t *testing.T) {

@@ -30,8 +30,6 @@ const (
 	ErrNotPermitted = "not-permitted"
 	// ErrFrozen: containment is frozen.
 	ErrFrozen = "frozen"
-	// ErrEvidence: what was received is not what was asked for.
-	ErrEvidence = "evidence-refused"
 )
 
 // errWorkerStops ends an attempt early; the next worker resumes it.

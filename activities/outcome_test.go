@@ -54,14 +54,14 @@ func calls() []call {
 			return err
 		}, activities.ToTemporal},
 		{"download capture", false, true, func(ctx context.Context, c *sysdig.Client) error {
-			body, _, err := c.DownloadCapture(ctx, 1)
+			body, err := c.DownloadCapture(ctx, 1, time.Minute)
 			if err == nil {
 				err = body.Close()
 			}
 			return err
 		}, activities.ToTemporal},
 		{"download acquired file", false, true, func(ctx context.Context, c *sysdig.Client) error {
-			body, _, err := c.AcquiredFile(ctx, "1")
+			body, err := c.AcquiredFile(ctx, "1", time.Minute)
 			if err == nil {
 				err = body.Close()
 			}

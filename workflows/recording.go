@@ -105,9 +105,7 @@ func (r *response) save(ctx workflow.Context) error {
 		return err
 	}
 	r.failed, r.demanded = nil, nil
-	r.files = append(r.files, file)
-	r.page.Evidence = append(r.page.Evidence, file.Name)
-	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	r.keep(ctx, file)
 	return nil
 }
 

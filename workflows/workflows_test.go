@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -423,6 +425,24 @@ func TestCaptureIsTakenAndSavedOnceBothWereApproved(t *testing.T) {
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Len(t, page.Evidence, 2)
 	require.Contains(t, page.Evidence[0], ".scap")
+}
+
+func TestWhatIsNoCaptureIsToldInTheWarRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	save := b.save
+	b.save = func(in activities.SaveInput) (activities.StoredFile, error) {
+		file, err := save(in)
+		file.NotCapture = "it is empty: want a .scap file"
+		return file, err
+	}
+	page := b.run(workflows.Capture, captureInput(), miner())
+	require.True(t, slices.ContainsFunc(page.WarRoom, func(e signals.Entry) bool {
+		return e.Kind == signals.KindEvidence &&
+			strings.HasSuffix(e.Text, "what Sysdig gave for capture 7 is no capture: it is empty: want a .scap file")
+	}))
 }
 
 func TestCaptureThatIsNotSavedStaysInSysdig(t *testing.T) {

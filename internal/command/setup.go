@@ -150,7 +150,7 @@ func checkEvidence(ctx context.Context, url string) check {
 	defer cancel()
 	store, err := evidence.Open(ctx, url)
 	if err == nil {
-		_, err = store.Put(ctx, evidenceProbe, "text/plain", strings.NewReader("Written by firebreak setup.\n"), nil)
+		_, err = store.Put(ctx, evidenceProbe, "text/plain", strings.NewReader("Written by firebreak setup.\n"))
 		err = errors.Join(err, store.Close())
 	}
 	return result("evidence store", url+" is writable", err)

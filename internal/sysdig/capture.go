@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -167,20 +166,6 @@ func (c *Client) Captures(ctx context.Context, from, to time.Time) ([]Capture, e
 		captures[i] = *item.capture()
 	}
 	return captures, nil
-}
-
-// DownloadCapture streams a capture's file (GET /api/v1/captures/{id}/download,
-// the Cortex XSOAR pack). The size is -1 if Sysdig did not say. The caller
-// closes the body; ctx bounds the whole download. A body that breaks off ends in
-// an error, not in io.EOF, if Sysdig told the size.
-func (c *Client) DownloadCapture(ctx context.Context, id int64) (io.ReadCloser, int64, error) {
-	resp, err := c.send(ctx, request{
-		method: http.MethodGet, base: c.app, path: capturePath(capturesPath, id) + "/download", download: true,
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("download capture %d: %w", id, err)
-	}
-	return resp.Body, resp.ContentLength, nil
 }
 
 func capturePath(collection string, id int64) string {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -159,23 +158,6 @@ func (c *Client) Undo(ctx context.Context, id, callerID string) (*Execution, err
 		return nil, fmt.Errorf("undo execution %s: %w", id, err)
 	}
 	return a.execution(), nil
-}
-
-// AcquiredFile streams the file that an execution of FILE_ACQUIRE has fetched
-// from its host (GET …/acquired-file, Sysdig's public OpenAPI); other actions
-// that yield a file may offer it here too. The size is -1 if Sysdig did not say.
-// The caller closes the body; ctx bounds the whole download. A body that breaks
-// off ends in an error, not in io.EOF, if Sysdig told the size.
-func (c *Client) AcquiredFile(ctx context.Context, executionID string) (io.ReadCloser, int64, error) {
-	path, err := executionPath(executionID)
-	if err != nil {
-		return nil, 0, fmt.Errorf("download acquired file: %w", err)
-	}
-	resp, err := c.send(ctx, request{method: http.MethodGet, base: c.api, path: path + "/acquired-file", download: true})
-	if err != nil {
-		return nil, 0, fmt.Errorf("download the file of execution %s: %w", executionID, err)
-	}
-	return resp.Body, resp.ContentLength, nil
 }
 
 func executionPath(id string) (string, error) {

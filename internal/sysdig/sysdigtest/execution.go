@@ -147,7 +147,7 @@ func (s *Server) acquiredFile(in *input) (any, *problem) {
 	s.record(Effect{
 		Time: in.now.UTC(), Kind: Download, ExecutionID: e.ID, HostID: e.text("host.id"), ContainerID: e.text("container.id"),
 	})
-	return AcquiredReader(e.ID, s.opts.CaptureSize), nil
+	return file{AcquiredReader(e.ID, s.opts.CaptureSize), e.ID, s.opts.NoRange}, nil
 }
 
 // execution finds an execution for one who is to read it, or to run the reverse

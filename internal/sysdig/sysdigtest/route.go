@@ -149,9 +149,8 @@ func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, p)
 		return
 	}
-	if file, ok := answer.(*io.SectionReader); ok {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(w, r, "", time.Time{}, file)
+	if file, ok := answer.(file); ok {
+		file.serve(w, r)
 		return
 	}
 	writeJSON(w, rt.success, answer)

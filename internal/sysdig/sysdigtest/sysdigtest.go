@@ -73,6 +73,9 @@ type Options struct {
 	// Without are endpoints that this Sysdig does not have, as they are written in
 	// the table of routes: "GET /api/v1/captures/{id}". Default: none.
 	Without []string
+	// NoRange makes downloads start at the first byte whatever Range asks for, and
+	// gives them no ETag, as it may be with Sysdig: nobody says.
+	NoRange bool
 	// RateLimit is the number of requests allowed per minute. Default: no limit.
 	RateLimit int
 	// StateFile keeps executions, captures, containers and the ledger over a
