@@ -56,6 +56,7 @@ func TestTenantsShareNoIncidentAndNoEvent(t *testing.T) {
 		}
 		require.Equal(t, map[string]string{target: "", acmes: "acme", umbrellas: "umbrella"}, w.temporal.tenantsOf())
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, map[string]int{target + " 1": 1, acmes + " 1": 1, umbrellas + " 1": 1}, w.temporal.repeated)
 
 		// Those of one that was closed are new to the others' next ones, too.

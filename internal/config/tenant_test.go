@@ -47,22 +47,26 @@ func TestEveryTenantIsAnAccountOfItsOwn(t *testing.T) {
 		want map[string]sysdig.Config
 	}{
 		"a source without a tenant has the section's own": {
-			tenants(oneSourceHasNone), []string{"SYSDIG_SECURE_API_TOKEN", "ours"},
+			tenants(oneSourceHasNone),
+			[]string{"SYSDIG_SECURE_API_TOKEN", "ours"},
 			map[string]sysdig.Config{"": own, "acme": acme, "umbrella": umbrella},
 		},
 		"the section's own is there if its token is": {
-			tenants(everySourceHasATenant), []string{"SYSDIG_SECURE_API_TOKEN", "ours"},
+			tenants(everySourceHasATenant),
+			[]string{"SYSDIG_SECURE_API_TOKEN", "ours"},
 			map[string]sysdig.Config{"": own, "acme": acme, "umbrella": umbrella},
 		},
 		"nobody needs the section's own": {
 			tenants(everySourceHasATenant), nil, map[string]sysdig.Config{"acme": acme, "umbrella": umbrella},
 		},
 		"the section's own is left out": {
-			tenants("  token: ''\n" + everySourceHasATenant), []string{"SYSDIG_SECURE_API_TOKEN", "ours"},
+			tenants("  token: ''\n" + everySourceHasATenant),
+			[]string{"SYSDIG_SECURE_API_TOKEN", "ours"},
 			map[string]sysdig.Config{"acme": acme, "umbrella": umbrella},
 		},
 		"a variable moves the section's own only": {
-			tenants(everySourceHasATenant), []string{"SYSDIG_SECURE_API_TOKEN", "ours", "SYSDIG_SECURE_URL", "https://sysdig.example.com"},
+			tenants(everySourceHasATenant),
+			[]string{"SYSDIG_SECURE_API_TOKEN", "ours", "SYSDIG_SECURE_URL", "https://sysdig.example.com"},
 			map[string]sysdig.Config{"": elsewhere, "acme": acme, "umbrella": umbrella},
 		},
 	} {
@@ -94,11 +98,13 @@ func TestATokenThatIsNeededMustBeThere(t *testing.T) {
 			"firebreak.yaml:4:40: sysdig.tenants[0].token: environment variable ACME_TOKEN is not set",
 		},
 		"the section's own, for a source without a tenant": {
-			tenants(oneSourceHasNone), []string{"ACME_TOKEN", "acme's"},
+			tenants(oneSourceHasNone),
+			[]string{"ACME_TOKEN", "acme's"},
 			"sysdig.token: environment variable SYSDIG_SECURE_API_TOKEN is not set",
 		},
 		"the section's own, which somebody wrote down": {
-			tenants("  token: ${OURS}\n" + everySourceHasATenant), []string{"ACME_TOKEN", "acme's"},
+			tenants("  token: ${OURS}\n" + everySourceHasATenant),
+			[]string{"ACME_TOKEN", "acme's"},
 			"firebreak.yaml:6:10: sysdig.token: environment variable OURS is not set",
 		},
 	} {
