@@ -65,7 +65,7 @@ func newManual(i *fakeIncident, status enums.WorkflowExecutionStatus, page signa
 	m.ExecuteFn = func(options client.StartWorkflowOptions, workflow any, args []any) (client.WorkflowRun, error) {
 		m.options = options
 		m.started = append(m.started, args[0].(signals.ManualInput))
-		return fakeRun{runID: "run-a", err: m.err}, nil
+		return fakeRun{runID: "run-a", get: func() error { return m.err }}, nil
 	}
 	return m
 }
@@ -302,8 +302,13 @@ func TestAnActionHasEndedWhenItsReportIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newManual(newIncident(nil), running, signals.Page{State: "failed", Outcome: "failed"})
-		m.err = errors.New("no permission")
-		time.AfterFunc(time.Second, func() { m.status = failed })
+		looks, describe := 0, m.DescribeFn
+		m.DescribeFn = func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
+			if looks++; looks == 3 {
+				m.status, m.err = failed, errors.New("no permission")
+			}
+			return describe(workflowID, runID)
+		}
 		_, _, stderr := run(t, m.fakeTemporal, killByHand...)
 		require.Equal(t, "firebreak: KILL_CONTAINER: no permission\n", stderr)
 	})

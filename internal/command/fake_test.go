@@ -102,12 +102,12 @@ func (f *fakeTemporal) Close() {}
 type fakeRun struct {
 	client.WorkflowRun
 	runID string
-	err   error
+	get   func() error
 }
 
 func (r fakeRun) GetRunID() string { return r.runID }
 
-func (r fakeRun) Get(context.Context, any) error { return r.err }
+func (r fakeRun) Get(context.Context, any) error { return r.get() }
 
 // run runs a command on a fake Temporal, as an analyst whose login is ann.
 func run(t *testing.T, temporal *fakeTemporal, args ...string) (code int, stdout, stderr string) {
