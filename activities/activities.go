@@ -42,6 +42,8 @@ type Activities struct {
 	// Settle is how long a submission that may have been lost is looked for
 	// before it is submitted again. Zero means DefaultSettle.
 	Settle time.Duration
+	// Grace is how long a capture may take. Zero means DefaultGrace.
+	Grace time.Duration
 	// Stall is how long a download may stand still before it begins anew. Zero
 	// means DefaultStall.
 	Stall time.Duration
@@ -54,12 +56,17 @@ const (
 	// DefaultSettle is longer than a request is likely to be on its way after
 	// its sender died.
 	DefaultSettle = 10 * time.Second
+	// DefaultGrace is twice the longest duration of a capture: an agent does not
+	// always start one, and Sysdig never says so (sysdig-sdk-python,
+	// examples/create_sysdig_capture.py).
+	DefaultGrace = 10 * time.Minute
 	// DefaultStall is longer than a transfer that will go on stands still.
 	DefaultStall = time.Minute
 )
 
 func (a *Activities) poll() time.Duration   { return cmp.Or(a.Poll, DefaultPoll) }
 func (a *Activities) settle() time.Duration { return cmp.Or(a.Settle, DefaultSettle) }
+func (a *Activities) grace() time.Duration  { return cmp.Or(a.Grace, DefaultGrace) }
 func (a *Activities) stall() time.Duration  { return cmp.Or(a.Stall, DefaultStall) }
 
 // sleep waits, unless the activity is cancelled or its worker stops first.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -39,12 +41,14 @@ type bench struct {
 	stalled atomic.Bool // downloads stop in the middle
 
 	activities *activities.Activities
+	suite      *testsuite.WorkflowTestSuite
 }
 
 func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	t.Helper()
 	server := sysdigtest.Start(t, options)
-	b := &bench{sysdig: server, dir: t.TempDir()}
+	t.Cleanup(func() { require.Empty(t, server.Invalid(), "requests that Sysdig does not describe") })
+	b := &bench{sysdig: server, dir: t.TempDir(), suite: new(testsuite.WorkflowTestSuite)}
 	// Between them stands what a network can do and a Sysdig does not.
 	network := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if b.stalled.Load() && strings.HasSuffix(r.URL.Path, "/download") {
@@ -62,10 +66,9 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 
-	var suite testsuite.WorkflowTestSuite
 	discard := slog.New(slog.DiscardHandler)
-	suite.SetLogger(log.NewStructuredLogger(discard))
-	env := suite.NewTestActivityEnvironment()
+	b.suite.SetLogger(log.NewStructuredLogger(discard))
+	env := b.suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
 	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
@@ -218,38 +221,6 @@ func TestAFailureThatSysdigReportsIsNotRetried(t *testing.T) {
 	require.ErrorContains(t, err, "KILL_CONTAINER: Sysdig reports FAILED")
 }
 
-func TestEveryAnswerOfSysdigIsRetriedOrNotAsItShould(t *testing.T) {
-	t.Parallel()
-	for code := 400; code < 600; code++ {
-		want := activities.ErrRefused
-		switch {
-		case code == http.StatusUnauthorized || code == http.StatusForbidden:
-			want = activities.ErrForbidden
-		case code == http.StatusNotFound:
-			want = activities.ErrNotFound
-		case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
-			want = ""
-		}
-		if http.StatusText(code) == "" {
-			continue
-		}
-		t.Run(http.StatusText(code), func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, sysdigtest.Options{})
-			b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Status: code, RetryAfter: 7 * time.Second})
-			_, err := run[activities.Execution](b, a.ExecuteAction, kill())
-			if want != "" {
-				require.Equal(t, want, final(t, err))
-				return
-			}
-			app := retried(t, err)
-			if code == http.StatusTooManyRequests {
-				require.Equal(t, 7*time.Second, app.NextRetryDelay())
-			}
-		})
-	}
-}
-
 func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 	t.Parallel()
 	twins := []sysdigtest.Host{
@@ -260,7 +231,18 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 		in   activities.EnrichInput
 		want string
 	}{
+		"by host ID":                          {activities.EnrichInput{HostID: "id-2"}, "id-2"},
+		"by MAC address":                      {activities.EnrichInput{MAC: "aa:00:00:00:00:02"}, "id-2"},
 		"by MAC address, however written":     {activities.EnrichInput{MAC: "AA-00-00-00-00-02"}, "id-2"},
+		"by MAC address, however Sysdig does": {activities.EnrichInput{MAC: "aa:00:00:00:00:04"}, "id-4"},
+		"not by a MAC that two hosts share":   {activities.EnrichInput{MAC: "aa:00:00:00:00:09"}, ""},
+		"by name, in any case":                {activities.EnrichInput{HostName: "Alone"}, "id-3"},
+		"by its bare name":                    {activities.EnrichInput{HostName: "WEB-1"}, "id-4"},
+		"by its name with a domain":           {activities.EnrichInput{HostName: "alone.example.com"}, "id-3"},
+		"not by the name in another domain":   {activities.EnrichInput{HostName: "web-1.example.org"}, ""},
+		"not by a bare name of two domains":   {activities.EnrichInput{HostName: "web-2"}, ""},
+		"by the whole name of one of those":   {activities.EnrichInput{HostName: "web-2.example.org"}, "id-6"},
+		"not by a part of a name":             {activities.EnrichInput{HostName: "web"}, ""},
 		"by host ID before anything else":     {activities.EnrichInput{HostID: "id-1", MAC: "aa:00:00:00:00:02"}, "id-1"},
 		"not by a name that two hosts share":  {activities.EnrichInput{HostName: "twin"}, ""},
 		"not by nothing":                      {activities.EnrichInput{}, ""},
@@ -269,7 +251,12 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			hosts := append(twins[:2:2], sysdigtest.Host{Name: "alone", MAC: "aa:00:00:00:00:03", ID: "id-3", AgentID: 3})
+			hosts := append(twins[:2:2], []sysdigtest.Host{
+				{Name: "alone", MAC: "aa:00:00:00:00:03", ID: "id-3", AgentID: 3},
+				{Name: "web-1.example.com", MAC: "AA-00-00-00-00-04", ID: "id-4", AgentID: 4},
+				{Name: "web-2.example.com", MAC: "aa:00:00:00:00:09", ID: "id-5", AgentID: 5},
+				{Name: "web-2.example.org", MAC: "aa:00:00:00:00:09", ID: "id-6", AgentID: 6},
+			}...)
 			b := newBench(t, sysdigtest.Options{Hosts: hosts})
 			found, err := run[activities.Enrichment](b, a.Enrich, test.in)
 			require.NoError(t, err)
@@ -341,6 +328,68 @@ func TestACaptureOfABusyHostWaitsItsTurn(t *testing.T) {
 	second.Name = "firebreak-0002"
 	_, err = run[activities.Capture](b, a.CreateCapture, second)
 	require.Positive(t, retried(t, err).NextRetryDelay())
+}
+
+func TestACaptureIsFollowedWhereverSysdigTellsItsStatus(t *testing.T) {
+	t.Parallel()
+	const newer, older, list = "GET /api/v1/captures/{id}", "GET /api/sysdig/{id}", "GET /api/sysdig"
+	for _, without := range [][]string{{newer}, {newer, older}, {newer, list}} {
+		b := newBench(t, sysdigtest.Options{Without: without})
+		created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+		require.NoError(t, err)
+		done, err := run[activities.Capture](b, a.AwaitCapture, created)
+		require.NoError(t, err, without)
+		require.EqualValues(t, 64<<10, done.Size)
+	}
+	b := newBench(t, sysdigtest.Options{Without: []string{newer, older, list}})
+	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	_, err = run[activities.Capture](b, a.AwaitCapture, created)
+	require.Equal(t, activities.ErrNotFound, final(t, err))
+}
+
+// neverStarted is a capture that its agent, which is not connected, ignores.
+func neverStarted(t *testing.T, b *bench) activities.Capture {
+	t.Helper()
+	in := captureOfNode()
+	in.AgentID = "1"
+	created, err := run[activities.Capture](b, a.CreateCapture, in)
+	require.NoError(t, err)
+	return created
+}
+
+func TestACaptureThatIsNeverStartedIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.activities.Grace = 50 * time.Millisecond
+	capture := neverStarted(t, b)
+	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	require.Equal(t, activities.ErrFailed, final(t, err))
+	require.ErrorContains(t, err, "still requested after 50ms: the agent may never have started it")
+}
+
+// The worker that began to wait is gone: what it told before is when it began.
+func TestACaptureIsGivenUpHoweverManyAttemptsWaitedForIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	capture := neverStarted(t, b)
+	var told atomic.Value
+	b.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		var began time.Time
+		if details.Get(&began) == nil {
+			told.CompareAndSwap(nil, began)
+		}
+	})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/", Times: 1, Status: http.StatusBadGateway})
+	before := time.Now()
+	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	retried(t, err)
+	require.NotNil(t, told.Load(), "however short an attempt is, it tells when it began")
+	require.WithinRange(t, told.Load().(time.Time), before, time.Now())
+
+	b.SetHeartbeatDetails(time.Now().Add(-activities.DefaultGrace - time.Second))
+	_, err = run[activities.Capture](b, a.AwaitCapture, capture)
+	require.Equal(t, activities.ErrFailed, final(t, err))
 }
 
 func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {

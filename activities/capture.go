@@ -47,11 +47,6 @@ type Capture struct {
 // again: Sysdig takes one capture per host at a time.
 const outstandingDelay = 5 * time.Second
 
-// captureGrace is how long a capture may take, twice the longest duration: an
-// agent does not always start one, and Sysdig never says so (sysdig-sdk-python,
-// examples/create_sysdig_capture.py).
-const captureGrace = 10 * time.Minute
-
 // clockSkew is how far Sysdig's clock may be from ours when a capture is looked
 // for: to miss one would mean to take it twice.
 const clockSkew = time.Hour
@@ -120,7 +115,9 @@ func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled b
 	})
 }
 
-// AwaitCapture polls a capture until its file can be downloaded. It only reads.
+// AwaitCapture polls a capture until its file can be downloaded, or until it has
+// taken longer than Grace, however many attempts and workers that takes. It only
+// reads.
 func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, error) {
 	started := time.Now()
 	if activity.HasHeartbeatDetails(ctx) {
@@ -128,6 +125,7 @@ func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, err
 			started = time.Now()
 		}
 	}
+	activity.RecordHeartbeat(ctx, started) // also if this attempt is a short one
 	stop := heartbeats(ctx, func() any { return started })
 	defer stop()
 	for wait := min(a.poll(), 200*time.Millisecond); ; wait = min(2*wait, a.poll()) {
@@ -141,9 +139,9 @@ func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, err
 				fmt.Sprintf("capture %d: Sysdig reports %s", in.ID, capture.Status), ErrFailed, nil)
 		case capture.Done():
 			return Capture{ID: in.ID, Name: in.Name, Size: capture.Size}, nil
-		case time.Since(started) > captureGrace:
+		case time.Since(started) > a.grace():
 			return Capture{}, temporal.NewNonRetryableApplicationError(
-				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, captureGrace), ErrFailed, nil)
+				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, a.grace()), ErrFailed, nil)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return Capture{}, err

@@ -79,6 +79,9 @@ type response struct {
 	// that follows ends; zero before.
 	containedAt, watchUntil time.Time
 
+	// lookedAround is set once related events were looked for.
+	lookedAround bool
+
 	capture activities.Capture
 	files   []activities.StoredFile
 	// reported are the files that the last close stored.

@@ -35,6 +35,8 @@ type bench struct {
 	vet    func(activities.VetInput) (activities.Vetting, error)
 	choose func(activities.ApprovalInput) (incident.Approval, error)
 	notify func(activities.Notification) ([]string, error)
+	// related knows of no other event.
+	related func(activities.RelatedInput) ([]signals.RelatedEvent, error)
 
 	executed []activities.ActionInput
 	notified []activities.Notification
@@ -68,6 +70,7 @@ func newBench(t *testing.T) *bench {
 	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, nil }
 	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) { return in.Route, nil }
 	b.notify = func(activities.Notification) ([]string, error) { return nil, nil }
+	b.related = func(activities.RelatedInput) ([]signals.RelatedEvent, error) { return []signals.RelatedEvent{}, nil }
 	var a *activities.Activities
 	b.RegisterActivity(a)
 	b.OnActivity(a.Vet, mock.Anything, mock.Anything).Return(
@@ -94,6 +97,10 @@ func newBench(t *testing.T) *bench {
 		func(_ context.Context, in activities.Capture) (activities.Capture, error) { return in, nil }).Maybe()
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
+	b.OnActivity(a.Related, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.RelatedInput) ([]signals.RelatedEvent, error) {
+			return b.related(in)
+		}).Maybe()
 	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.FetchInput) (activities.StoredFile, error) {
 			file := activities.StoredFile{ApprovedBy: in.ApprovedBy}

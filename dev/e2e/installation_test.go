@@ -79,6 +79,7 @@ func prepare(t *testing.T, temporal *temporalServer, routes string, options sysd
 	ctx := f.ctx
 	options.Hosts = []sysdigtest.Host{f.host}
 	f.sysdig = sysdigtest.Start(t, options)
+	t.Cleanup(func() { require.Empty(t, f.sysdig.Invalid(), "requests that Sysdig does not describe") })
 	var err error
 	f.evidence, err = evidence.Open(ctx, "file://"+f.evidenceDir)
 	require.NoError(t, err)

@@ -124,7 +124,44 @@ func TestACaptureThatEndsInAnErrorHasFailed(t *testing.T) {
 	require.False(t, failed.Done())
 }
 
-func TestTheStatusComesFromTheOlderPathWhereTheNewerIsMissing(t *testing.T) {
+func TestTheStatusComesFromWhereverSysdigHasIt(t *testing.T) {
+	t.Parallel()
+	const newer, older, list = "GET /api/v1/captures/{id}", "GET /api/sysdig/{id}", "GET /api/sysdig"
+	for _, tc := range []struct {
+		without []string
+		found   bool
+	}{
+		{nil, true},
+		{[]string{newer}, true},
+		{[]string{newer, older}, true},
+		{[]string{newer, list}, true},
+		{[]string{newer, older, list}, false},
+	} {
+		sim, c := simulated(t, sysdigtest.Options{Without: tc.without})
+		created, err := c.CreateCapture(t.Context(), capture(t, c))
+		require.NoError(t, err)
+		got, err := c.Capture(t.Context(), created.ID)
+		if !tc.found {
+			require.Equal(t, http.StatusNotFound, sysdigError(t, err).StatusCode)
+			continue
+		}
+		require.NoError(t, err, tc.without)
+		require.Equal(t, created.ID, got.ID)
+		require.Equal(t, created.Name, got.Name)
+
+		_, err = c.Capture(t.Context(), created.ID+1)
+		require.Equal(t, http.StatusNotFound, sysdigError(t, err).StatusCode, "another capture is not this one")
+		require.Empty(t, sim.Invalid())
+	}
+
+	// Where a path is only out of order, nobody knows what the list would say.
+	sim, c := simulated(t, sysdigtest.Options{Without: []string{newer, older}})
+	sim.Fault(sysdigtest.Fault{Method: "GET", Path: "/api/sysdi*", Status: http.StatusBadGateway})
+	_, err := c.Capture(t.Context(), 1)
+	require.Equal(t, http.StatusBadGateway, sysdigError(t, err).StatusCode)
+}
+
+func TestTheStatusComesFromTheOlderPathWhereTheNewerIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusNotFound, http.StatusMethodNotAllowed} {
 		sim, c := simulated(t, sysdigtest.Options{})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -109,9 +110,13 @@ func (c *Client) Execution(ctx context.Context, id string) (*Execution, error) {
 	return a.execution(), nil
 }
 
+// maxExecutions is the longest list of executions (Sysdig's public OpenAPI).
+const maxExecutions = 200
+
 // ExecutionsByCaller returns the executions that were submitted under a caller
 // ID (GET on the collection with callerId, Sysdig's public OpenAPI), at most
-// 200. It is how to learn whether a submission without an answer was accepted.
+// maxExecutions. It is how to learn whether a submission without an answer was
+// accepted, so a list that may hold more than it shows is an error, not empty.
 func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Execution, error) {
 	if callerID == "" {
 		return nil, errors.New("list executions: caller ID is empty")
@@ -119,7 +124,7 @@ func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Exe
 	var a executionList
 	err := c.call(ctx, request{
 		method: http.MethodGet, base: c.api, path: executionsPath,
-		query: url.Values{"callerId": {callerID}, "limit": {"200"}},
+		query: url.Values{"callerId": {callerID}, "limit": {strconv.Itoa(maxExecutions)}},
 	}, &a)
 	if err != nil {
 		return nil, fmt.Errorf("list executions of caller %s: %w", callerID, err)
@@ -130,6 +135,9 @@ func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Exe
 		if string(item.CallerID) == callerID {
 			found = append(found, *item.execution())
 		}
+	}
+	if len(found) == 0 && len(a.Data.items) >= maxExecutions {
+		return nil, fmt.Errorf("list executions of caller %s: the list is full of those of others", callerID)
 	}
 	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,18 @@ func TestExecutionsOfOthersAreNeverAdopted(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "2", found[0].ID)
+}
+
+func TestAListFullOfExecutionsOfOthersProvesNothing(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]bool{199: true, 200: false} {
+		items := strings.Repeat(`{"id":"1","callerId":"theirs"},`, n)
+		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte(`{"data":[` + strings.TrimSuffix(items, ",") + `]}`))
+		})
+		_, err := c.ExecutionsByCaller(t.Context(), "mine")
+		require.Equal(t, want, err == nil, "%v", err)
+	}
 }
 
 func TestAListThatIsNotThereIsNotAnEmptyList(t *testing.T) {

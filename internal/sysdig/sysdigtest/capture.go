@@ -71,7 +71,7 @@ func (s *Server) createCapture(in *input) (any, *problem) {
 	}
 	for _, other := range s.state.Captures {
 		if other.AgentID == c.AgentID && !other.ended(in.now) {
-			return nil, badRequest("Maximum number of outstanding captures (1) reached")
+			return nil, notNow("Maximum number of outstanding captures (1) reached")
 		}
 	}
 	if h, ok := s.host(func(h Host) bool {
@@ -107,7 +107,7 @@ func (s *Server) listCaptures(in *input) (any, *problem) {
 	}
 	dumps := []any{}
 	for _, c := range s.state.Captures {
-		if at := c.CreatedAt.UnixMicro(); at >= from && at <= to {
+		if at := c.CreatedAt.UnixMicro(); at >= from && at <= to && s.listed(c.CreatedAt, in.now) {
 			dumps = append(dumps, c.view(in.now))
 		}
 	}
@@ -139,9 +139,9 @@ func (s *Server) capture(id string) (*capture, *problem) {
 
 func (c *capture) dueAt() time.Time { return c.CaptureAt }
 
-func (c *capture) takeEffect(*Server) Effect {
+func (c *capture) takeEffect(s *Server) {
 	c.Begun = true
-	return Effect{Time: c.CaptureAt, Kind: Capture, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID}
+	s.record(Effect{Time: c.CaptureAt, Kind: Capture, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID})
 }
 
 // status of the capture: that of an agent that is not connected is requested
