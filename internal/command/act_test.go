@@ -112,6 +112,17 @@ pending       KILL_CONTAINER
 	}, m.options)
 }
 
+func TestTheSummaryOfAnActionFitsIntoWhatTemporalTakes(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{strings.Repeat("*", 1000), strings.Repeat("\xff", 1000), strings.Repeat("é", 1000)} {
+		m := newManual(newIncident(nil), running, awaitingApproval())
+		code, _, stderr := run(t, m.fakeTemporal, append(killByHand[:len(killByHand)-1:len(killByHand)-1], reason)...)
+		require.Equal(t, 0, code, stderr)
+		require.LessOrEqual(t, len(m.options.StaticSummary), 400)
+		require.Equal(t, reason, m.started[0].Reason)
+	}
+}
+
 func TestAnActionByHandAsJSON(t *testing.T) {
 	t.Parallel()
 	m := newManual(newIncident(nil), running, awaitingApproval())

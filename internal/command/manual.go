@@ -64,13 +64,17 @@ func succeeded(outcome signals.State) bool {
 // maxKeyword bounds a search attribute, in bytes; databases store 255 characters.
 const maxKeyword = 200
 
+// maxSummary bounds a summary, in bytes, before it is escaped, which makes it three
+// times as long at most; Temporal takes 400.
+const maxSummary = 130
+
 // manualSummary is the line that Temporal's lists show of a manual action.
 func manualSummary(in *signals.ManualInput) string {
 	verb := in.Action
 	if in.Undo != "" {
 		verb = "Undo " + verb
 	}
-	return signals.EscapeMarkdown(signals.Clip(fmt.Sprintf("%s, asked for by %s: %s", verb, in.Requester, in.Reason), maxKeyword))
+	return signals.EscapeMarkdown(signals.Clip(fmt.Sprintf("%s, asked for by %s: %s", verb, in.Requester, in.Reason), maxSummary))
 }
 
 // manualAttributes are how a manual action is found before its playbook has said
