@@ -146,16 +146,24 @@ func (in *ActionInput) contains() bool {
 
 // submit asks Sysdig to carry the action out, or to undo it.
 func (a *Activities) submit(ctx context.Context, in ActionInput) (*sysdig.Execution, error) {
-	if in.Undo != "" {
-		return a.Sysdig.Undo(ctx, in.Undo, in.CallerID)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return nil, err
 	}
-	return a.Sysdig.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
+	if in.Undo != "" {
+		return account.Undo(ctx, in.Undo, in.CallerID)
+	}
+	return account.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
 }
 
 // find looks an execution up by its caller ID.
 func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*sysdig.Execution, error) {
 	return lookFor(ctx, a, settled, func() (*sysdig.Execution, error) {
-		executions, err := a.Sysdig.ExecutionsByCaller(ctx, in.CallerID)
+		account, err := a.sysdig(in.Tenant)
+		if err != nil {
+			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
+		}
+		executions, err := account.ExecutionsByCaller(ctx, in.CallerID)
 		if err != nil {
 			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
 		}
@@ -184,10 +192,14 @@ func lookFor[T any](ctx context.Context, a *Activities, settled bool, look func(
 
 // follow polls an execution until Sysdig has carried it out.
 func (a *Activities) follow(ctx context.Context, in ActionInput, progress actionProgress) (Execution, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Execution{}, unknowable("follow "+in.Action, err)
+	}
 	begun := time.Now()
 	// The first looks come quickly: most actions take a moment.
 	for wait := min(a.poll(), 50*time.Millisecond); ; wait = min(2*wait, a.poll()) {
-		execution, err := a.Sysdig.Execution(ctx, progress.ExecutionID)
+		execution, err := account.Execution(ctx, progress.ExecutionID)
 		switch {
 		case hasStatus(err, http.StatusNotFound) && time.Since(begun) < a.settle():
 			// It was accepted: not everything that answers for Sysdig may know yet.

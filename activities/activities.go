@@ -23,7 +23,10 @@ import (
 // Activities are the side effects, with what they need. The method values of a
 // nil *Activities name them in playbooks.
 type Activities struct {
+	// Sysdig is the account without a name, nil where there is none, and Tenants are
+	// the others by theirs. Only the method sysdig picks one.
 	Sysdig   *sysdig.Client
+	Tenants  map[string]*sysdig.Client
 	Evidence *evidence.Store
 	Log      *slog.Logger
 	// Temporal is where histories are read, and Guard tells whether containment is

@@ -17,6 +17,8 @@ type EnrichInput struct {
 	MAC      string `json:"mac,omitzero"`
 	// EventID is the event's at Sysdig, "" for one that is not Sysdig's.
 	EventID string `json:"event_id,omitzero"`
+	// Tenant is the Sysdig account, "" for the one without a name.
+	Tenant string `json:"tenant,omitzero"`
 }
 
 // Enrichment is what Sysdig knows besides. Absent values stay absent.
@@ -35,7 +37,11 @@ type Enrichment struct {
 // less than Sysdig knows. It only reads. A token that may not see the customer or
 // the event costs no more than that: the agent names the customer, too.
 func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, error) {
-	event, err := a.event(ctx, in.EventID)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Enrichment{}, err
+	}
+	event, err := readEvent(ctx, account, in.EventID)
 	if err != nil {
 		return Enrichment{}, err
 	}
@@ -43,7 +49,7 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 		in.HostID, in.MAC = cmp.Or(in.HostID, event.Host.ID), cmp.Or(in.MAC, event.Host.MAC)
 		in.HostName = cmp.Or(in.HostName, event.Host.Name)
 	}
-	agents, err := a.Sysdig.ConnectedAgents(ctx)
+	agents, err := account.ConnectedAgents(ctx)
 	if err != nil {
 		return Enrichment{}, toTemporal("list connected agents", err)
 	}
@@ -57,7 +63,7 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 	} else {
 		found.Note = fmt.Sprintf("none of the %d connected agents is this host", len(agents))
 	}
-	user, err := a.Sysdig.Me(ctx)
+	user, err := account.Me(ctx)
 	switch {
 	case err == nil:
 		if found.Tenant.ID == "" {

@@ -58,7 +58,7 @@ const errBusy = "sysdig-busy"
 // Whether a request may have taken effect all the same is another question, and
 // [sysdig.MayHaveTakenEffect] answers it.
 func toTemporal(operation string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || isFinal(err) {
 		return err
 	}
 	var answer *sysdig.Error

@@ -34,11 +34,15 @@ type SaveInput struct {
 // anew. A body that is shorter than announced, or no capture at all, is never
 // stored.
 func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile, error) {
+	account, err := a.sysdig(in.Capture.Tenant)
+	if err != nil {
+		return StoredFile{}, err
+	}
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	watchdog := time.AfterFunc(a.stall(), func() { cut(errStalled) })
 	defer watchdog.Stop()
-	body, size, err := a.Sysdig.DownloadCapture(ctx, in.Capture.ID)
+	body, size, err := account.DownloadCapture(ctx, in.Capture.ID)
 	if err != nil {
 		return StoredFile{}, toTemporal("download capture", err)
 	}

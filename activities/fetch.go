@@ -34,11 +34,15 @@ type FetchInput struct {
 // outputs are not stored with what signs them. A repeated attempt writes the same
 // again.
 func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return StoredFile{}, err
+	}
 	stop := heartbeats(ctx, func() any { return nil })
 	defer stop()
 	key := evidence.Prefix(in.WorkflowID, in.RunID) + strings.ToLower(in.Action) + "-" + in.ExecutionID
 	var file evidence.File
-	body, _, err := a.Sysdig.AcquiredFile(ctx, in.ExecutionID)
+	body, _, err := account.AcquiredFile(ctx, in.ExecutionID)
 	var answer *sysdig.Error
 	switch {
 	case err == nil:
@@ -46,7 +50,7 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 		file, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body, nil)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusBadRequest):
 		var execution *sysdig.Execution
-		if execution, err = a.Sysdig.Execution(ctx, in.ExecutionID); err != nil {
+		if execution, err = account.Execution(ctx, in.ExecutionID); err != nil {
 			return StoredFile{}, toTemporal("read what "+in.Action+" brought", err)
 		}
 		if len(execution.Outputs) == 0 {

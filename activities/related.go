@@ -41,11 +41,15 @@ type RelatedInput struct {
 // The operators of a filter are known from examples only (Sysdig's MCP server), so
 // the filter asks for more than is wanted, and the rest is done here.
 func (a *Activities) Related(ctx context.Context, in RelatedInput) ([]signals.RelatedEvent, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	filter := `not originator in ("` + strings.Join(incident.NoDetection(), `","`) + `")`
 	if in.HostName != "" {
 		filter += " and host.hostName startsWith " + strconv.Quote(in.HostName)
 	}
-	raws, err := a.Sysdig.Events(ctx, in.At.Add(-aroundEvent), in.At.Add(aroundEvent), filter, sysdig.MaxEvents)
+	raws, err := account.Events(ctx, in.At.Add(-aroundEvent), in.At.Add(aroundEvent), filter, sysdig.MaxEvents)
 	if err != nil {
 		return nil, toTemporal("list the events around it", err)
 	}
@@ -82,13 +86,13 @@ func asBytes(raws []json.RawMessage) [][]byte {
 	return all
 }
 
-// event is the event as the events API has it, nil where Sysdig does not know it
+// readEvent is the event as the events API has it, nil where Sysdig does not know it
 // or the token may not see it.
-func (a *Activities) event(ctx context.Context, id string) (*incident.Incident, error) {
+func readEvent(ctx context.Context, account *sysdig.Client, id string) (*incident.Incident, error) {
 	if strings.Trim(id, ".") == "" {
 		return nil, nil
 	}
-	raw, err := a.Sysdig.Event(ctx, id)
+	raw, err := account.Event(ctx, id)
 	var answer *sysdig.Error
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode != http.StatusTooManyRequests && isFinal(toTemporal("", err)):

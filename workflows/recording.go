@@ -40,6 +40,7 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		ContainerID: inc.Container.ID,
 		Duration:    options.Duration,
 		Filter:      options.Filter,
+		Tenant:      r.in.Tenant,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
 		Claim:       claim,

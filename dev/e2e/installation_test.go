@@ -53,6 +53,8 @@ type installation struct {
 	starterEnv  []string
 	starterArgs []string
 	starterURL  string
+	// source is the name that senders post to; "" is sysdig.
+	source      string
 	starterProc *process
 	// http is how senders talk to the starter.
 	http *http.Client

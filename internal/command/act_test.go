@@ -128,7 +128,7 @@ func TestAnActionByHandAsJSON(t *testing.T) {
 	m := newManual(newIncident(nil), running, awaitingApproval())
 	code, stdout, stderr := run(t, m.fakeTemporal, append(killByHand, "--output", "json", "--task-queue", "q", "--tenant", "emea")...)
 	require.Equal(t, 0, code, stderr)
-	require.JSONEq(t, `{"workflow_id":"`+actionID+`","run_id":"run-a","state":"awaiting-approval","outcome":"","pending":{"request":"abcdef012345",
+	require.JSONEq(t, `{"workflow_id":"`+actionID+`:tenant=emea","run_id":"run-a","state":"awaiting-approval","outcome":"","pending":{"request":"abcdef012345",
 		"action":"KILL_CONTAINER","parameters":{"container.id":"6949e5f10829"},"need":1,"have":[],"expires_at":"2026-05-01T12:00:00Z"}}`, stdout)
 	require.Equal(t, "q", m.options.TaskQueue)
 	require.Equal(t, "emea", m.started[0].Tenant)

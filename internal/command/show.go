@@ -102,6 +102,9 @@ func writePage(w io.Writer, page *signals.Page) error {
 	t.row("run", page.RunID)
 	t.row("state", string(page.State))
 	t.row("playbook", playbookOf(page))
+	if page.Tenant != "" {
+		t.row("tenant", page.Tenant)
+	}
 	t.row("events", fmt.Sprintf("%d, %d duplicates", page.Events.Count, page.Events.Duplicates))
 	writeRequest(t, page)
 	t.indent = ""

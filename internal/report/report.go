@@ -112,6 +112,10 @@ func heading(w *writer, page *signals.Page) {
 	w.text(page.Playbook, maxName)
 	w.raw(", route ")
 	w.text(page.Route, maxName)
+	if page.Tenant != "" {
+		w.raw(", tenant ")
+		w.text(page.Tenant, maxName)
+	}
 	w.end()
 }
 
