@@ -111,7 +111,8 @@ func (s *session) root() *cobra.Command {
 	root.AddCommand(
 		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.evidenceCommand(), s.approveCommand(), s.rejectCommand(),
-		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.freezeCommand(), s.unfreezeCommand(),
+		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.actCommand(), s.captureCommand(),
+		s.freezeCommand(), s.unfreezeCommand(),
 	)
 	describeVariables(root)
 	return root

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 )
 
@@ -68,10 +69,48 @@ func (s *session) complete(cmd *cobra.Command, condition string, but []string) [
 	var offered []cobra.Completion
 	for i := range rows {
 		if r := &rows[i]; !slices.Contains(but, r.WorkflowID) {
-			offered = append(offered, cobra.CompletionWithDesc(r.WorkflowID, plain(cmp.Or(r.Pending, r.State)+", "+r.Rule)))
+			offered = append(offered, cobra.CompletionWithDesc(r.WorkflowID, plain(strings.TrimSuffix(cmp.Or(r.Pending, r.State)+", "+r.Rule, ", "))))
 		}
 	}
 	return offered
+}
+
+// completeActions offers the response actions that are known.
+func completeActions(_ *cobra.Command, typed []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(typed) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var offered []cobra.Completion
+	for _, action := range catalogue.All() {
+		offered = append(offered, cobra.CompletionWithDesc(action.Name, string(action.Class)))
+	}
+	return offered, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeParameters offers the parameters of the action that was typed, and the
+// fields that tell them; the value follows. Without an action that is known, any
+// field.
+func completeParameters(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return completeFields(cmd, args, typed)
+	}
+	action, known := catalogue.Find(args[0])
+	if !known || strings.Contains(typed, "=") {
+		return completeFields(cmd, args, typed)
+	}
+	names := action.ParameterNames()
+	if slices.Contains(names, hostID) {
+		names = append(names, "host.name")
+	}
+	for _, p := range action.Parameters {
+		if slices.Contains(incident.AmendablePaths(), p.From) && !slices.Contains(names, p.From) {
+			names = append(names, p.From)
+		}
+	}
+	for i := range names {
+		names[i] += "="
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // completeFields offers the fields that can be amended; the value follows.

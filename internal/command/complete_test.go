@@ -67,6 +67,13 @@ func TestValuesOfFlagsComplete(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"text", "json", noFiles}, completions(t, nil, "incidents", "--output", ""))
 	require.Contains(t, completions(t, nil, "incidents", "--state", ""), "awaiting-approval")
+	require.Contains(t, completions(t, nil, "act", ""), "KILL_CONTAINER\tcontainment")
+	require.Equal(t, []string{noFiles}, completions(t, nil, "act", "KILL_CONTAINER", ""))
+	require.Equal(t, []string{"host.id=", "process.id=", "startTime=", "host.name=", "process.pid=", noFilesOrSpace},
+		completions(t, nil, "act", "KILL_PROCESS", "--param", ""))
+	require.Equal(t, []string{noFiles}, completions(t, nil, "act", "KILL_PROCESS", "--param", "host.id="))
+	require.Contains(t, completions(t, nil, "act", "--param", ""), "host.name=")
+	require.Equal(t, []string{minerID + "\tKILL_PROCESS", noFiles}, completions(t, listing(execution{id: minerID, attributes: map[string]any{"IncidentPending": "KILL_PROCESS"}}), "act", "KILL_PROCESS", "--incident", ""))
 	fields := completions(t, nil, "amend", "a", "--set", "")
 	require.Len(t, fields, len(incident.AmendablePaths())+1)
 	require.Contains(t, fields, "host.id=")

@@ -26,6 +26,7 @@ type fakeTemporal struct {
 	ReceiptFn  func(workflowID, runID, id string) (signals.Receipt, error)
 	SignalFn   func(workflowID, runID, name string, arg any) error
 	StartFn    func(workflowID, name string, arg any, options client.StartWorkflowOptions, workflow any, args []any) (runID string, err error)
+	ExecuteFn  func(options client.StartWorkflowOptions, workflow any, args []any) (client.WorkflowRun, error)
 
 	// querying makes queries come one at a time.
 	querying sync.Mutex
@@ -88,15 +89,25 @@ func (f *fakeTemporal) SignalWithStartWorkflow(_ context.Context, workflowID, na
 	return fakeRun{runID: runID}, err
 }
 
+func (f *fakeTemporal) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
+	if f.ExecuteFn == nil {
+		return nil, serviceerror.NewPermissionDenied("no", "")
+	}
+	return f.ExecuteFn(options, workflow, args)
+}
+
 func (f *fakeTemporal) Close() {}
 
-// fakeRun is a run of which only the ID is known.
+// fakeRun is a run of which only the ID is known, and how it ended.
 type fakeRun struct {
 	client.WorkflowRun
 	runID string
+	get   func() error
 }
 
 func (r fakeRun) GetRunID() string { return r.runID }
+
+func (r fakeRun) Get(context.Context, any) error { return r.get() }
 
 // run runs a command on a fake Temporal, as an analyst whose login is ann.
 func run(t *testing.T, temporal *fakeTemporal, args ...string) (code int, stdout, stderr string) {

@@ -50,7 +50,7 @@ func (s *session) incidentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "incidents",
 		Short: "List incidents, newest first",
-		Long: "Lists open and closed incidents, newest first. Where there are more than --limit, those that are\n" +
+		Long: "Lists open and closed incidents and manual actions, newest first. Where there are more than --limit, those that are\n" +
 			"open come before those that are closed.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -130,8 +130,8 @@ func list(ctx context.Context, t Temporal, condition string, limit int) ([]Row, 
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: int32(min(limit, maxListed)), //nolint:gosec // it is small
 		// Of an incident that moved from run to run, the last one stands for it.
-		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus != 'ContinuedAsNew'",
-			signals.WorkflowCapture, signals.WorkflowCryptoMiner) + condition,
+		Query: fmt.Sprintf("WorkflowType IN ('%s', '%s', '%s', '%s') AND ExecutionStatus != 'ContinuedAsNew'", signals.WorkflowCapture,
+			signals.WorkflowCryptoMiner, signals.WorkflowRespond, signals.WorkflowResponseAction) + condition,
 	}
 	rows := []Row{}
 	for {
@@ -190,10 +190,13 @@ func newRow(info *workflow.WorkflowExecutionInfo) Row {
 
 // playbook is the playbook that a workflow type runs.
 func playbook(workflowType string) string {
-	for _, name := range []string{signals.PlaybookCapture, signals.PlaybookCryptoMiner} {
+	for _, name := range []string{signals.PlaybookCapture, signals.PlaybookCryptoMiner, signals.PlaybookRespond} {
 		if t, _ := signals.WorkflowType(name); t == workflowType {
 			return name
 		}
+	}
+	if workflowType == signals.WorkflowResponseAction {
+		return signals.PlaybookManual
 	}
 	return workflowType
 }

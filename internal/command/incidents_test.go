@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"firebreak/internal/command"
+	"firebreak/signals"
 )
 
 // execution is a workflow as Temporal lists it.
@@ -32,13 +33,15 @@ type execution struct {
 	opened     time.Time
 	attributes map[string]any
 	memo       map[string]any
+	// kind is the workflow type, CryptoMiner where it is not given.
+	kind string
 }
 
 func (e execution) info() *workflow.WorkflowExecutionInfo {
 	run := cmp.Or(e.run, "run-"+e.id)
 	return &workflow.WorkflowExecutionInfo{
 		Execution: &common.WorkflowExecution{WorkflowId: e.id, RunId: run}, FirstRunId: cmp.Or(e.chain, run),
-		Type: &common.WorkflowType{Name: "CryptoMiner"}, Status: e.status, StartTime: timestamppb.New(e.opened),
+		Type: &common.WorkflowType{Name: cmp.Or(e.kind, "CryptoMiner")}, Status: e.status, StartTime: timestamppb.New(e.opened),
 		SearchAttributes: &common.SearchAttributes{IndexedFields: payloads(e.attributes)},
 		Memo:             &common.Memo{Fields: payloads(e.memo)},
 	}
@@ -90,6 +93,23 @@ func TestIncidentsAreListedNewestFirst(t *testing.T) {
 		"a         awaiting-approval  2         miner\uFFFD[2J  node-1  6949e5f10829  KILL_CONTAINER  2026-05-01 12:00:00Z\n", stdout)
 }
 
+func TestEveryWorkflowTypeIsListedByItsPlaybook(t *testing.T) {
+	t.Parallel()
+	for kind, playbook := range map[string]string{
+		signals.WorkflowCapture: "capture", signals.WorkflowCryptoMiner: "crypto-miner", signals.WorkflowRespond: "respond",
+		signals.WorkflowResponseAction: "response-action",
+	} {
+		temporal := listing(execution{id: "a", kind: kind})
+		inner := temporal.ListFn
+		temporal.ListFn = func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+			require.Contains(t, r.Query, "'"+kind+"'")
+			return inner(r)
+		}
+		_, stdout, _ := run(t, temporal, "incidents", "--output", "json")
+		require.Contains(t, stdout, `"playbook": "`+playbook+`"`)
+	}
+}
+
 func TestNoIncidentsAreAnEmptyArray(t *testing.T) {
 	t.Parallel()
 	code, stdout, _ := run(t, listing(), "incidents", "--output", "json")
@@ -128,7 +148,7 @@ func TestAStateIsAskedOfTemporal(t *testing.T) {
 		"awaiting-approval": " AND IncidentState = 'awaiting-approval' AND ExecutionStatus = 'Running'",
 	} {
 		temporal := &fakeTemporal{ListFn: func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-			require.Equal(t, "WorkflowType IN ('Capture', 'CryptoMiner') AND ExecutionStatus != 'ContinuedAsNew'"+want, r.Query)
+			require.Equal(t, "WorkflowType IN ('Capture', 'CryptoMiner', 'Respond', 'ResponseAction') AND ExecutionStatus != 'ContinuedAsNew'"+want, r.Query)
 			return listOf(), nil
 		}}
 		code, _, stderr := run(t, temporal, "incidents", "--state", state)

@@ -3,12 +3,14 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
 
 	"firebreak/internal/report"
 	"firebreak/signals"
@@ -78,10 +80,20 @@ func (s *session) watchPage(ctx context.Context, t Temporal, workflowID string) 
 		}
 		shown = run.GetExecution().GetRunId()
 		// One that ends after this look is looked at once more.
-		ended := run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING &&
-			run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
-		return ended, s.show(ctx, t, workflowID, shown)
+		return ended(run), s.show(ctx, t, workflowID, shown)
 	})
+}
+
+// ended reports whether an incident is closed with a run; one that has moved on
+// is not. Of a run that is not known it reports false.
+func ended(run *workflow.WorkflowExecutionInfo) bool {
+	switch run.GetStatus() {
+	case enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW, enums.WORKFLOW_EXECUTION_STATUS_PAUSED:
+		return false
+	default:
+		return true
+	}
 }
 
 func writePage(w io.Writer, page *signals.Page) error {
@@ -89,7 +101,7 @@ func writePage(w io.Writer, page *signals.Page) error {
 	t.row("incident", page.WorkflowID)
 	t.row("run", page.RunID)
 	t.row("state", string(page.State))
-	t.row("playbook", fmt.Sprintf("%s, route %s", page.Playbook, page.Route))
+	t.row("playbook", playbookOf(page))
 	if page.Tenant != "" {
 		t.row("tenant", page.Tenant)
 	}
@@ -103,6 +115,9 @@ func writePage(w io.Writer, page *signals.Page) error {
 		return err
 	}
 
+	if err := errors.Join(writeActions(w, page.Actions), writeRelated(w, page.Related)); err != nil {
+		return err
+	}
 	t = newTable(w, "")
 	if len(page.Evidence) > 0 {
 		t.row("evidence")
@@ -115,6 +130,54 @@ func writePage(w io.Writer, page *signals.Page) error {
 		return err
 	}
 	return writeWarRoom(w, page.WarRoom)
+}
+
+// playbookOf is the playbook and the route that chose it; a manual action has
+// none.
+func playbookOf(page *signals.Page) string {
+	if page.Route == "" {
+		return page.Playbook
+	}
+	return page.Playbook + ", route " + page.Route
+}
+
+// writeActions lists the response actions that were carried out, if there are
+// any.
+func writeActions(w io.Writer, actions []signals.Executed) error {
+	t := newTable(w, "")
+	if len(actions) > 0 {
+		t.row("actions")
+	}
+	t.indent = "  "
+	for i := range actions {
+		a := &actions[i]
+		became := "execution " + a.ExecutionID
+		switch {
+		case a.Observed:
+			became = "observed only"
+		case a.UndoneBy != "":
+			became += ", undone by " + a.UndoneBy
+		}
+		t.row(timestamp(a.At), a.Action, report.Parameters(a.Parameters), became)
+	}
+	return t.flush()
+}
+
+// maxOutput bounds what a line shows of a related event's output, in bytes.
+const maxOutput = 200
+
+// writeRelated lists what else Sysdig saw around it, if there is anything.
+func writeRelated(w io.Writer, events []signals.RelatedEvent) error {
+	t := newTable(w, "")
+	if len(events) > 0 {
+		t.row("related events")
+	}
+	t.indent = "  "
+	for i := range events {
+		e := &events[i]
+		t.row(timestamp(e.Time), fmt.Sprintf("%d %s", e.Severity, e.Severity.Label()), e.Rule, cmp.Or(signals.Clip(e.Output, maxOutput), "-"))
+	}
+	return t.flush()
 }
 
 func writeWarRoom(w io.Writer, entries []signals.Entry) error {
@@ -134,18 +197,23 @@ func writeRequest(t *table, page *signals.Page) {
 	if p == nil {
 		return
 	}
-	t.row("pending", p.Action)
-	t.indent = "  "
-	t.row("request", p.ID)
-	t.row("parameters", report.Parameters(p.Parameters))
-	t.row("approvals", approvals(p))
-	t.row("expires", timestamp(p.ExpiresAt))
+	describeRequest(t, p)
 	if page.State == signals.NeedsFields {
 		t.row("answer", fmt.Sprintf("firebreak amend %s --set FIELD=VALUE", page.WorkflowID))
 		return
 	}
 	t.row("answer", fmt.Sprintf("firebreak approve %s --reason WHY", page.WorkflowID))
 	t.row("", fmt.Sprintf("firebreak reject %s --reason WHY", page.WorkflowID))
+}
+
+// describeRequest shows a decision that is waited for.
+func describeRequest(t *table, p *signals.Request) {
+	t.row("pending", p.Action)
+	t.indent = "  "
+	t.row("request", p.ID)
+	t.row("parameters", report.Parameters(p.Parameters))
+	t.row("approvals", approvals(p))
+	t.row("expires", timestamp(p.ExpiresAt))
 }
 
 // approvals is how many analysts have approved of how many, and who.

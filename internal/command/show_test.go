@@ -3,6 +3,8 @@ package command_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,6 +85,46 @@ func TestShowSaysWhyItHasNothingToShow(t *testing.T) {
 	}
 }
 
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The page of an incident that has everything is testdata/show.txt, and
+// testdata/show.json for programs.
+func TestShowTellsWhatWasDoneAndWhatElseHappened(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	i := newIncident(nil)
+	i.page.State, i.page.Outcome, i.page.Pending = signals.Contained, signals.Contained, nil
+	i.page.Incident = incident.Incident{ID: "event-1", Host: incident.Host{Name: "node-1"}, OccurredAt: noon}
+	i.page.Actions = []signals.Executed{
+		{Action: "PAUSE_CONTAINER", ExecutionID: "exec-1", Parameters: map[string]any{"container.id": "6949e5f10829"}, At: noon, UndoneBy: "bob", UndoID: "exec-2"},
+		{Action: "KILL_CONTAINER", ExecutionID: "exec-3", Parameters: map[string]any{"container.id": "6949e5f10829", "host.id": "0a1b"}, At: noon.Add(time.Minute)},
+		{Action: "FILE_QUARANTINE", Parameters: map[string]any{"path.absolute": "/tmp/x\n\x1b[1A"}, At: noon.Add(time.Hour), Observed: true},
+	}
+	i.page.Related = []signals.RelatedEvent{
+		{ID: "event-0", Time: noon.Add(-time.Minute), Rule: "Launch Package Management", Severity: 5, Output: "apk add\nxmrig" + strings.Repeat(" x", 200)},
+		{ID: "event-2", Time: noon.Add(time.Second), Rule: "Connection to a pool", Severity: 0},
+	}
+	i.page.Evidence = []string{"report.md"}
+	for file, flags := range map[string][]string{"testdata/show.txt": nil, "testdata/show.json": {"--output", "json"}} {
+		code, stdout, stderr := run(t, i.temporal(), append([]string{"show", minerID}, flags...)...)
+		require.Equal(t, 0, code, stderr)
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(stdout), 0o600))
+		}
+		want, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(want), stdout)
+	}
+}
+
+func TestShowOfAManualActionNamesNoRoute(t *testing.T) {
+	t.Parallel()
+	i := newIncident(nil)
+	i.page.Playbook, i.page.Route = signals.PlaybookManual, ""
+	_, stdout, _ := run(t, i.temporal(), "show", minerID)
+	require.Regexp(t, `(?m)^playbook +response-action$`, stdout)
+}
+
 // look is what one look at an incident shows: its run, the first of its chain,
 // how the run stands, and the state on its page.
 type look struct {
@@ -113,10 +155,6 @@ func lookingOn(i *fakeIncident, looks ...look) *fakeTemporal {
 
 func TestWatchingAnIncidentEndsWithIt(t *testing.T) {
 	t.Parallel()
-	const (
-		running   = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
-		completed = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	)
 	for name, test := range map[string]struct {
 		looks []look
 		want  []string

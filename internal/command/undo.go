@@ -1,8 +1,13 @@
 package command
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"firebreak/internal/catalogue"
 	"firebreak/signals"
 )
 
@@ -13,7 +18,8 @@ func (s *session) undoCommand() *cobra.Command {
 		Use:   "undo ID",
 		Short: "Take the last action of an incident back",
 		Long: "Asks an incident to take its last action back, if that can be undone: the incident says whether it can.\n" +
-			"Exit code 1 if it cannot.",
+			"For one that is closed it starts a manual action, which somebody else has to approve, as after `firebreak\n" +
+			"act`. Exit code 1 if it cannot be undone.",
 		Args:              exactly(1, "the workflow ID of an incident"),
 		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -23,12 +29,65 @@ func (s *session) undoCommand() *cobra.Command {
 			if err := checkReason(&reason); err != nil {
 				return err
 			}
-			return s.deliver(cmd.Context(), signals.Undo, from, to(args[0], "", signals.Undo, func(receipt string) any {
+			t, err := s.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			// Whatever goes wrong with this look goes wrong with the signal too, and
+			// is told there.
+			if run, err := describe(cmd.Context(), t, args[0], ""); err == nil && ended(run) && args[0] != signals.GuardID {
+				cfg, err := s.load(cmd)
+				if err != nil {
+					return err
+				}
+				return s.undoClosed(cmd.Context(), t, cfg.Temporal.TaskQueue, from, reason, args[0], run.GetExecution().GetRunId())
+			}
+			receipts := post(cmd.Context(), t, from.wait, []delivery{to(args[0], "", signals.Undo, func(receipt string) any {
 				return signals.Instruction{Analyst: from.analyst, Reason: reason, Receipt: receipt}
-			}))
+			})})
+			return s.account(signals.Undo, from, receipts)
 		},
 	}
 	from.add(cmd)
 	addReason(cmd, &reason)
+	addSettings(cmd, flagTaskQueue)
 	return cmd
+}
+
+// undoClosed asks, by a manual action, for the last action of a closed incident
+// to be undone.
+func (s *session) undoClosed(ctx context.Context, t Temporal, taskQueue string, from sender, reason, workflowID, runID string) error {
+	_, page, err := query[signals.Page](ctx, t, workflowID, runID)
+	if err != nil {
+		return err
+	}
+	last, err := undoable(page)
+	if err != nil {
+		return fmt.Errorf("%s: %w", workflowID, err)
+	}
+	in := signals.ManualInput{
+		Action: last.Action, Undo: last.ExecutionID, Incident: workflowID, Tenant: page.Tenant,
+		Requester: from.analyst, Reason: reason,
+	}
+	// The page of a closed incident does not tell what was done after it.
+	if _, earlier, err := query[signals.Page](ctx, t, in.WorkflowID(), ""); err == nil && succeeded(earlier.Outcome) {
+		return fmt.Errorf("%s: %s was undone already: see `firebreak show %s`", workflowID, last.Action, in.WorkflowID())
+	}
+	return s.begin(ctx, t, taskQueue, from, &in, &page.Incident)
+}
+
+// undoable is the last action that is still in force, if that can be undone.
+func undoable(page *signals.Page) (*signals.Executed, error) {
+	for i := len(page.Actions) - 1; i >= 0; i-- {
+		last := &page.Actions[i]
+		if last.UndoneBy != "" || last.Observed {
+			continue
+		}
+		if action, known := catalogue.Find(last.Action); known && action.UndoneBy == "" {
+			return nil, fmt.Errorf("%s cannot be undone", last.Action)
+		}
+		return last, nil
+	}
+	return nil, errors.New("nothing was done that could be undone")
 }
