@@ -12,6 +12,9 @@
 // acknowledges copies of a few events that come at a steady rate, and how many
 // distinct events it takes when they come as fast as it answers.
 //
+// `bench capture` measures how fast captures are saved, and in how much memory,
+// beside curl.
+//
 // What it prints is a report, not a verdict: the exit code tells only whether
 // every incident was handled and every action was done exactly once; for the
 // webhook, whether every event was counted exactly once.
@@ -48,8 +51,19 @@ type mode interface {
 // wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	name, m := "bench", mode(&sizes{})
-	if len(args) > 0 && args[0] == "ingest" {
-		name, m, args = "bench ingest", &ingestSizes{}, args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "ingest":
+			name, m, args = "bench ingest", &ingestSizes{}, args[1:]
+		case "capture":
+			name, m, args = "bench capture", &captureSizes{}, args[1:]
+		case saveMode: // by itself
+			if err := saveHere(ctx, os.Stdin, stdout); err != nil {
+				fmt.Fprintf(stderr, "bench: %v\n", err)
+				return 1
+			}
+			return 0
+		}
 	}
 	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	flags.SetOutput(stderr)

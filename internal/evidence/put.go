@@ -20,13 +20,12 @@ import (
 // bufferSize is how much is copied at a time.
 const bufferSize = 128 << 10
 
-// Sizes of a store that is not a file system, which takes an object in parts: a
-// part is in memory until the store has it, those on their way and the one that
-// is being filled. S3 takes no part under 5 MiB, nor more than 10,000 of one
-// object: about 49 GiB.
+// Sizes of a store that is not a file system, which takes an object in parts: in
+// memory are those on their way and the one that is being filled. S3 takes no
+// part under 5 MiB, nor more than 10,000 of one object: about 49 GiB.
 const (
 	partSize      = 5 << 20
-	partsOnTheWay = 2
+	partsOnTheWay = 1
 )
 
 // abortTimeout is how long is tried to tell S3 to forget the parts of an object
