@@ -32,7 +32,13 @@ type Execution struct {
 	Status string `json:"status"`
 	// Adopted says that it was found by its caller ID, not submitted now.
 	Adopted bool `json:"adopted,omitzero"`
+	// Observed says that the worker is on a dry run: nothing was submitted, there is
+	// no ID, and the status is StatusObserved.
+	Observed bool `json:"observed,omitzero"`
 }
+
+// StatusObserved is the status of an action that a dry run did not submit.
+const StatusObserved = "OBSERVED"
 
 // actionProgress is what a retry of ExecuteAction resumes from.
 type actionProgress struct {
@@ -53,8 +59,8 @@ type actionProgress struct {
 // submission may be on its way, it keeps looking for the time Settle before it
 // submits. A lookup that fails is retried; submitting without it never happens.
 //
-// Nothing is submitted that the worker's own configuration does not permit, or
-// while containment is frozen.
+// Nothing is submitted that the worker's own configuration does not permit, while
+// containment is frozen, or on a dry run.
 func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Execution, error) {
 	info := activity.GetInfo(ctx)
 	var progress actionProgress
@@ -82,7 +88,14 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 	}
 	if progress.ExecutionID == "" {
 		// Not before: what an earlier attempt has submitted is followed in any case.
-		if err := a.permit(ctx, in.Claim, true); err != nil {
+		err := a.permit(ctx, in.Claim, true)
+		if err == nil && a.Observe {
+			return Execution{Status: StatusObserved, Observed: true}, nil
+		}
+		if err == nil {
+			err = a.reserve(ctx, in, info.Attempt > 1 || in.Resumed)
+		}
+		if err != nil {
 			stop()
 			stop = func() {}
 			activity.RecordHeartbeat(ctx, actionProgress{CleanAttempt: info.Attempt})
