@@ -32,7 +32,9 @@ func (r *response) execute(ctx workflow.Context) error {
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
-	if err := workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
+	if err := r.claiming(&in.Claim, func() error {
+		return workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done)
+	}); err != nil {
 		return unanswered(err)
 	}
 	r.failed, r.demanded, r.returned = nil, nil, false
@@ -45,10 +47,9 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
-// claim is what the worker is told of who approved an action. Where it has
-// policies it is told of the incident, too, whole, for they may look at anything.
-// Where it has policies that the starter did not know of, it takes those for
-// granted that would ask more, and says so: see withhold.
+// claim is what the worker is told of who approved an action. Where it has rules
+// that look at the incident, such as policies, it is told of that, too, whole, for
+// they may look at anything.
 func (r *response) claim(action string) approvals.Claim {
 	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action}
 	if r.in.Approvers.Policies {
@@ -59,6 +60,20 @@ func (r *response) claim(action string) approvals.Claim {
 		claim.ApprovedBy = r.approval.have
 	}
 	return claim
+}
+
+// claiming carries out what is claimed. Where the worker has rules that look at the
+// incident, which the starter did not know of, it says so before it does anything:
+// it is told of the incident then, and asked again.
+func (r *response) claiming(claim *approvals.Claim, act func() error) error {
+	err := act()
+	if applicationErrorType(err) == activities.ErrIncidentWanted && claim.Incident == nil {
+		r.in.Approvers.Policies = true
+		whole := r.page.Incident
+		claim.Incident = &whole
+		err = act()
+	}
+	return err
 }
 
 // lazyState is how long an action may take before lists of incidents show that
