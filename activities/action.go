@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -39,7 +40,13 @@ type Execution struct {
 	Status string `json:"status"`
 	// Adopted says that it was found by its caller ID, not submitted now.
 	Adopted bool `json:"adopted,omitzero"`
+	// Observed says that the worker is on a dry run: nothing was submitted, there is
+	// no ID, and the status is StatusObserved.
+	Observed bool `json:"observed,omitzero"`
 }
+
+// StatusObserved is the status of an action that a dry run did not submit.
+const StatusObserved = "OBSERVED"
 
 // actionProgress is what a retry of ExecuteAction resumes from.
 type actionProgress struct {
@@ -62,8 +69,8 @@ type actionProgress struct {
 // A conflict may mean that Sysdig does recognise the caller ID: it is looked up,
 // too, before it counts as a refusal.
 //
-// Nothing is submitted that the worker's own configuration does not permit, or
-// while containment is frozen.
+// Nothing is submitted that the worker's own configuration does not permit, while
+// containment is frozen, or on a dry run.
 func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Execution, error) {
 	info := activity.GetInfo(ctx)
 	var progress actionProgress
@@ -79,6 +86,9 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 		var err error
 		progress, err = a.findOrSubmit(ctx, in, info.Attempt, progress)
 		stop()
+		if errors.Is(err, errObserved) {
+			return Execution{Status: StatusObserved, Observed: true}, nil
+		}
 		if err != nil {
 			if progress != known {
 				activity.RecordHeartbeat(ctx, progress)
@@ -97,6 +107,9 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 	return done, err
 }
 
+// errObserved ends a dry run before anything is submitted.
+var errObserved = errors.New("a dry run")
+
 // findOrSubmit makes sure that there is one execution. Where there is none after
 // all, its progress says whether that is certain.
 func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt int32, before actionProgress) (actionProgress, error) {
@@ -114,6 +127,14 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	clean := actionProgress{CleanAttempt: attempt}
 	if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
 		return clean, err
+	}
+	if a.Observe {
+		return clean, errObserved
+	}
+	if in.contains() {
+		if err := a.reserve(ctx, in, attempt > 1 || in.Resumed); err != nil {
+			return clean, err
+		}
 	}
 	operation := "submit " + in.Action
 	execution, err := a.submit(ctx, in)
@@ -180,8 +201,9 @@ func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*s
 func lookFor[T any](ctx context.Context, a *Activities, settled bool, look func() (*T, error)) (*T, error) {
 	end := time.Now().Add(a.settle())
 	for {
+		over := time.Now().After(end) // the last look is after that
 		found, err := look()
-		if err != nil || found != nil || settled || time.Now().After(end) {
+		if err != nil || found != nil || settled || over {
 			return found, err
 		}
 		if err := sleep(ctx, min(a.poll(), time.Second)); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/approvals"
 	"firebreak/internal/evidence"
+	"firebreak/internal/incident"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/signals"
@@ -29,14 +30,18 @@ type Activities struct {
 	Tenants  map[string]*sysdig.Client
 	Evidence *evidence.Store
 	Log      *slog.Logger
-	// Temporal is where histories are read, and Guard tells whether containment is
-	// frozen.
+	// Temporal is where histories are read.
 	Temporal client.Client
-	Guard    interface {
-		Frozen(context.Context) (*signals.Frozen, error)
-	}
-	// Approvals is the worker's own word on who must approve what.
+	// Guard tells whether containment is frozen, and keeps the ledger of budgets.
+	Guard Guard
+	// Approvals is the worker's own word on who must approve what, Protected on what
+	// is never contained, and Budgets on how much is that nobody approved.
 	Approvals *approvals.Rules
+	Protected *incident.Protections
+	Budgets   []signals.Budget
+	// Observe makes it a dry run: everything is checked, nothing is changed in
+	// Sysdig, and nothing taken of a budget.
+	Observe bool
 	// Notifier tells people; nil where nobody is to be told.
 	Notifier *notify.Sender
 	// Poll is the time between two looks at something that Sysdig is doing.

@@ -89,6 +89,8 @@ type thawed struct{}
 
 func (thawed) Frozen(context.Context) (*signals.Frozen, error) { return nil, nil }
 
+func (thawed) Reserve(context.Context, signals.Reserve, bool) error { return nil }
+
 // rules are those of a configuration. The default ones have a route that
 // contains, and captures first, without asking.
 func rules(t *testing.T, yaml string) *approvals.Rules {

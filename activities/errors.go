@@ -30,6 +30,11 @@ const (
 	ErrNotPermitted = "not-permitted"
 	// ErrFrozen: containment is frozen.
 	ErrFrozen = "frozen"
+	// ErrProtected: the target is never contained, approved or not.
+	ErrProtected = "protected"
+	// ErrIncidentWanted: the worker has rules that look at the incident, which the
+	// claim lacks. It is to be sent again with it.
+	ErrIncidentWanted = "incident-wanted"
 )
 
 // errWorkerStops ends an attempt early; the next worker resumes it.

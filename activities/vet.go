@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"firebreak/internal/approvals"
-	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -131,42 +128,4 @@ func (a *Activities) sender(ctx context.Context, in VetInput, found *Vetting) er
 		return nil
 	}
 	return fmt.Errorf("signal %s number %d is not in the history of %s yet", in.Signal, in.Ordinal, run.ID)
-}
-
-// ApprovalInput is an action that a decision is asked for.
-type ApprovalInput struct {
-	Action   string            `json:"action"`
-	Incident incident.Incident `json:"incident"`
-	// Route is how the incident's route wants it to be asked for.
-	Route incident.Approval `json:"route"`
-}
-
-// ChooseApproval is how a decision is to be asked for, by the worker's policies
-// for single actions. It only computes.
-func (a *Activities) ChooseApproval(_ context.Context, in ApprovalInput) (incident.Approval, error) {
-	return a.Approvals.Choose(in.Action, &in.Incident, in.Route), nil
-}
-
-// permit checks that the worker may carry out an action: that it was approved as
-// the worker's configuration demands, and, if it contains, that containment is
-// not frozen.
-func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains bool) error {
-	if err := a.Approvals.Check(claim); err != nil {
-		var denied *approvals.Denied
-		errors.As(err, &denied)
-		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrNotPermitted, temporal.ApplicationErrorOptions{
-			NonRetryable: true, Details: []any{denied.Demanded, denied.Approvers},
-		})
-	}
-	if !contains {
-		return nil
-	}
-	frozen, err := a.Guard.Frozen(ctx)
-	if err != nil {
-		return err
-	}
-	if frozen != nil {
-		return temporal.NewNonRetryableApplicationError(frozen.String(), ErrFrozen, nil)
-	}
-	return nil
 }

@@ -82,11 +82,17 @@ func (f frozenBy) Frozen(context.Context) (*signals.Frozen, error) {
 	return &signals.Frozen{By: string(f), Reason: "maintenance", Since: noon}, nil
 }
 
+func (frozenBy) Reserve(context.Context, signals.Reserve, bool) error { return nil }
+
 // unanswering is a guard that cannot be asked.
 type unanswering struct{}
 
 func (unanswering) Frozen(context.Context) (*signals.Frozen, error) {
 	return nil, errors.New("ask whether containment is frozen: no answer")
+}
+
+func (unanswering) Reserve(context.Context, signals.Reserve, bool) error {
+	return errors.New("ask the guard: no answer")
 }
 
 func vet(t *testing.T, h histories, yaml string, in activities.VetInput) activities.Vetting {

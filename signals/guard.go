@@ -2,7 +2,10 @@ package signals
 
 import (
 	"fmt"
+	"path"
 	"time"
+
+	"firebreak/internal/incident"
 )
 
 // GuardID is the workflow ID of the guard, of which there is one in a namespace.
@@ -34,6 +37,77 @@ func (f Frozen) String() string {
 	return fmt.Sprintf("containment is frozen by %s since %s: %s", f.By, f.Since.UTC().Format(time.RFC3339), f.Reason)
 }
 
+// Budget bounds how often an action is carried out that nobody approved: at most
+// Limit times within any time span of length Per, by all workers of the namespace
+// together.
+type Budget struct {
+	// Action is a pattern of action names, as path.Match has them: KILL_CONTAINER,
+	// KILL_*, or * for all of them together.
+	Action string            `yaml:"action" json:"action"`
+	Limit  int               `yaml:"limit" json:"limit"`
+	Per    incident.Duration `yaml:"per" json:"per"`
+}
+
+// Counts reports whether an action counts against the budget.
+func (b *Budget) Counts(action string) bool {
+	counts, err := path.Match(b.Action, action)
+	return err == nil && counts
+}
+
+// Bounds of budgets: the guard remembers every action of the longest time span,
+// and hands all of it from run to run.
+const (
+	MaxBudgets     = 32
+	MaxBudgetLimit = 1000
+	MaxBudgetPer   = 30 * 24 * time.Hour
+)
+
+// UpdateReserve is the update of the guard by which a worker asks for a unit of
+// the budgets; its argument is a Reserve, and it returns a Reservation. Its ID is
+// the caller ID of the action, so that one is taken for an action however often it
+// is asked for. Whoever may signal may send it, too: what is reserved by nobody
+// who acts only makes Firebreak do less by itself.
+const UpdateReserve = "reserve"
+
+// ErrBudgetSpent is the type of the error by which the guard refuses a Reserve.
+// Its detail is a Spent.
+const ErrBudgetSpent = "budget-spent"
+
+// Spent says how long a budget stays spent.
+type Spent struct {
+	For incident.Duration `json:"for"`
+}
+
+// Reserve asks for a unit of every budget that an action counts against.
+type Reserve struct {
+	Action   string `json:"action"`
+	CallerID string `json:"caller_id"`
+	// Target is for people.
+	Target string `json:"target,omitzero"`
+	// Limits are all budgets of the worker's configuration, in its order.
+	Limits []Budget `json:"limits"`
+}
+
+// Reservation is a unit that was taken. It counts whatever became of the action:
+// a budget errs on the side of doing less.
+type Reservation struct {
+	Time     time.Time `json:"time"`
+	Action   string    `json:"action"`
+	CallerID string    `json:"caller_id"`
+	Target   string    `json:"target,omitzero"`
+	// Until is when it counts against no budget any more.
+	Until time.Time `json:"until"`
+}
+
+// BudgetUse is a budget and how much of it is used.
+type BudgetUse struct {
+	Budget
+
+	Used int `json:"used"`
+	// FreesAt is when the oldest unit that is used is free again; zero if none is.
+	FreesAt time.Time `json:"frees_at,omitzero"`
+}
+
 // GuardPage is the guard as people and programs see it: its answer to
 // QueryIncident.
 type GuardPage struct {
@@ -41,7 +115,28 @@ type GuardPage struct {
 	RunID      string  `json:"run_id"`
 	State      State   `json:"state"`
 	Frozen     *Frozen `json:"frozen"`
-	WarRoom    []Entry `json:"war_room"`
+	// Budgets are as the worker has them that reserved last, and used as they were
+	// when the guard last heard of anything: see Use.
+	Budgets []BudgetUse `json:"budgets"`
+	// Reservations are those that count, the latest last.
+	Reservations []Reservation `json:"reservations"`
+	WarRoom      []Entry       `json:"war_room"`
+}
+
+// Use is how much of a budget is used at a time.
+func (p *GuardPage) Use(b Budget, at time.Time) BudgetUse {
+	use := BudgetUse{Budget: b}
+	for i := range p.Reservations {
+		r := &p.Reservations[i]
+		free := r.Time.Add(time.Duration(b.Per))
+		if !b.Counts(r.Action) || !at.Before(free) {
+			continue
+		}
+		if use.Used++; use.Used == 1 {
+			use.FreesAt = free
+		}
+	}
+	return use
 }
 
 // GuardInput starts the guard, which the first signal to it does. It is empty;

@@ -123,8 +123,9 @@ type Approvers struct {
 	Analysts []string `json:"analysts,omitempty"`
 	// Groups are the members of each group.
 	Groups map[string][]string `json:"groups,omitempty"`
-	// Policies says that the worker has policies for single actions, and is to be
-	// asked before a decision is asked for.
+	// Policies says that the worker has rules that look at the incident, policies
+	// for single actions or protected targets: it is to be asked before a decision
+	// is asked for, and told of the incident before it acts.
 	Policies bool `json:"policies,omitzero"`
 }
 

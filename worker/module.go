@@ -12,6 +12,7 @@ import (
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/guard"
+	"firebreak/internal/incident"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
@@ -23,7 +24,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, approvals.New, newGuard, newNotifier, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -77,11 +78,20 @@ func newNotifier(cfg *config.Config, options client.Options) (*notify.Sender, er
 	return notify.New(n)
 }
 
-func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules,
+func newProtections(cfg *config.Config) (*incident.Protections, error) {
+	return incident.NewProtections(cfg.Guard.Protected)
+}
+
+func newActivities(cfg *config.Config, c client.Client, watch *guard.Watch, rules *approvals.Rules, protected *incident.Protections,
 	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, log *slog.Logger,
 ) *activities.Activities {
+	observe := cfg.Worker.Mode == config.ModeObserve
+	if observe {
+		log.Warn("This worker only observes: it checks everything and changes nothing in Sysdig.", "mode", cfg.Worker.Mode)
+	}
 	return &activities.Activities{
-		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier,
+		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Notifier: notifier,
+		Guard: watch, Approvals: rules, Protected: protected, Budgets: cfg.Guard.Budgets, Observe: observe,
 	}
 }
 

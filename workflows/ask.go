@@ -49,7 +49,13 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 		r.log(ctx, actorFirebreak, signals.KindCheck, "%s cannot be asked for: %s", q.action, err)
 		return rejected
 	}
-	r.approval = newApproval(request, r.policy(ctx, q.action, policy), r.in.Approvers, r.requester)
+	chosen := r.policy(ctx, q.action, policy)
+	if chosen.Protected != "" {
+		r.failed = nil
+		r.log(ctx, actorFirebreak, signals.KindCheck, "%s", chosen.Protected)
+		return rejected
+	}
+	r.approval = newApproval(request, chosen.Approval, r.in.Approvers, r.requester)
 	if r.approval.verdict == approved {
 		r.log(ctx, actorFirebreak, signals.KindRequest, "%s: the route needs no approval", q.text)
 		return r.decide(ctx)
@@ -66,17 +72,19 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 
 // policy is how a decision is asked for: as the route says, unless the worker
 // has a policy for the action; but always by a human after a failure or a
-// return, so that nothing loops by itself.
-func (r *response) policy(ctx workflow.Context, action string, p incident.Approval) incident.Approval {
+// return, so that nothing loops by itself. The worker may also say that it need
+// not be asked for, because the target is protected.
+func (r *response) policy(ctx workflow.Context, action string, p incident.Approval) activities.Choice {
+	choice := activities.Choice{Approval: p}
 	switch {
 	case r.demanded != nil:
 		// What the worker found missing when it was to act.
-		p = *r.demanded
+		choice.Approval = *r.demanded
 	case r.in.Approvers.Policies:
 		var a *activities.Activities
-		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p}
+		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p, Contains: r.containing(action)}
 		const summary = "Find the policy for the action"
-		var chosen incident.Approval
+		var chosen activities.Choice
 		err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
 		if err != nil {
 			err = workflow.ExecuteActivity(lookup(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
@@ -84,14 +92,14 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		if err != nil {
 			// The worker checks once more before it acts.
 			r.log(ctx, actorFirebreak, signals.KindCheck, "no policy found for %s, asking as the route says: %s", action, describe(err))
-			chosen = p
+			chosen = choice
 		}
-		p = chosen
+		choice = chosen
 	}
-	if p.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
-		p.Mode = incident.ModeOne
+	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
+		choice.Mode = incident.ModeOne
 	}
-	return p
+	return choice
 }
 
 // decide settles the current request, and returns its verdict.
@@ -188,8 +196,11 @@ func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
 
 // contains reports whether the pending request is about a containment, which a
 // freeze stops.
-func (r *response) contains() bool {
-	name := r.approval.request.Action
+func (r *response) contains() bool { return r.containing(r.approval.request.Action) }
+
+// containing reports whether an action is the incident's response action, and
+// contains.
+func (r *response) containing(name string) bool {
 	if name != r.action {
 		return false
 	}
@@ -212,8 +223,12 @@ func (r *response) withhold(err error) {
 // may not do it now: nothing was asked of Sysdig.
 func isWithheld(err error) bool {
 	kind := applicationErrorType(err)
-	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted
+	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted || kind == activities.ErrProtected
 }
+
+// isProtected reports whether an action was not carried out because its target is
+// never contained: nobody has to be asked again.
+func isProtected(err error) bool { return applicationErrorType(err) == activities.ErrProtected }
 
 func pastTense(name string) string {
 	if name == signals.Approve {

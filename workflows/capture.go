@@ -3,7 +3,6 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -35,8 +34,8 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 		}
 		break
 	}
-	if route.Capture.Backend == incident.BackendResponseAction {
-		return r.close(ctx, signals.Captured) // into the customer's own storage
+	if !r.toSave() {
+		return r.close(ctx, signals.Captured)
 	}
 
 	for {

@@ -33,14 +33,20 @@ func (r *response) execute(ctx workflow.Context) error {
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
-	if err := workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
+	if err := r.claiming(&in.Claim, func() error {
+		return workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done)
+	}); err != nil {
 		return unanswered(err)
 	}
 	r.failed, r.demanded, r.returned = nil, nil, false
 	r.containedAt = workflow.Now(ctx)
 	r.page.Actions = append(r.page.Actions, signals.Executed{
-		Action: request.Action, ExecutionID: done.ID, Parameters: request.Parameters, At: r.containedAt.UTC(),
+		Action: request.Action, ExecutionID: done.ID, Parameters: request.Parameters, At: r.containedAt.UTC(), Observed: done.Observed,
 	})
+	if done.Observed {
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not carried out: %s", request.Action, dryRun)
+		return nil
+	}
 	adopted := ""
 	if done.Adopted {
 		adopted = ", submitted earlier and adopted"
@@ -49,10 +55,12 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
-// claim is what the worker is told of who approved an action. Where it has
-// policies it is told of the incident, too, whole, for they may look at anything.
-// Where it has policies that the starter did not know of, it takes those for
-// granted that would ask more, and says so: see withhold.
+// dryRun is why nothing was done that the war room tells of otherwise.
+const dryRun = "this worker only observes"
+
+// claim is what the worker is told of who approved an action. Where it has rules
+// that look at the incident, such as policies, it is told of that, too, whole, for
+// they may look at anything.
 func (r *response) claim(action string) approvals.Claim {
 	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Requester: r.requester}
 	if r.in.Approvers.Policies {
@@ -63,6 +71,20 @@ func (r *response) claim(action string) approvals.Claim {
 		claim.ApprovedBy = r.approval.have
 	}
 	return claim
+}
+
+// claiming carries out what is claimed. Where the worker has rules that look at the
+// incident, which the starter did not know of, it says so before it does anything:
+// it is told of the incident then, and asked again.
+func (r *response) claiming(claim *approvals.Claim, act func() error) error {
+	err := act()
+	if applicationErrorType(err) == activities.ErrIncidentWanted && claim.Incident == nil {
+		r.in.Approvers.Policies = true
+		whole := r.page.Incident
+		claim.Incident = &whole
+		err = act()
+	}
+	return err
 }
 
 // lazyState is how long an action may take before lists of incidents show that

@@ -15,15 +15,16 @@ import (
 	"firebreak/signals"
 )
 
-// Guard is the switch that stops every containment action of the namespace. It
-// runs for ever, under signals.GuardID; workers start it if it is not there. It
-// is a workflow so that who froze what, when and why is as durable as
-// everything else. Workers read its memo, see package guard.
+// Guard is the switch that stops every containment action of the namespace, and
+// the ledger of what budgets allow. It runs for ever, under signals.GuardID;
+// workers start it if it is not there. It is a workflow so that who froze what,
+// when and why is as durable as everything else. Workers read its memo and ask it
+// by update, see package guard.
 //
 // It takes the signals freeze and unfreeze from whom the worker's configuration
-// lets approve. It cannot be cancelled: that would thaw in silence. If it is
-// terminated, its last word holds until a worker starts the next one, which goes
-// on from there.
+// lets approve, and the update reserve from anybody. It cannot be cancelled: that
+// would thaw in silence. If it is terminated, its last word holds until a worker
+// starts the next one, which goes on from there.
 func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, error) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -35,6 +36,9 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 			g.written += size(&g.page.WarRoom[i])
 		}
 	}
+	if g.page.Budgets == nil { // as earlier versions have it
+		g.page.Budgets, g.page.Reservations = []signals.BudgetUse{}, []signals.Reservation{}
+	}
 	g.page.WorkflowID, g.page.RunID = info.WorkflowExecution.ID, info.WorkflowExecution.RunID
 	if err := g.answer(ctx); err != nil {
 		return g.page, err
@@ -43,11 +47,13 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 		workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: signals.Description(name)})
 	}
 	g.publish(ctx)
+	full := func() bool {
+		return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx)
+	}
 	for {
-		_ = workflow.Await(ctx, func() bool {
-			return len(workflow.GetUnhandledSignalNames(ctx)) > 0 || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
-		})
-		if g.drain(ctx); len(workflow.GetUnhandledSignalNames(ctx)) == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		_ = workflow.Await(ctx, func() bool { return len(workflow.GetUnhandledSignalNames(ctx)) > 0 || full() })
+		if g.drain(ctx); len(workflow.GetUnhandledSignalNames(ctx)) == 0 && full() {
+			g.use(workflow.Now(ctx))
 			return g.page, workflow.NewContinueAsNewError(ctx, signals.WorkflowGuard, signals.GuardInput{Carried: &g.page})
 		}
 	}
@@ -66,18 +72,21 @@ type guard struct {
 	receipts receipts
 }
 
-// answer registers the queries.
+// answer registers the queries and the update.
 func (g *guard) answer(ctx workflow.Context) error {
 	page := func() (signals.GuardPage, error) { return g.page, nil }
 	warRoom := func() ([]signals.Entry, error) { return g.page.WarRoom, nil }
 	receipt := func(id string) (signals.Receipt, error) { return g.receipts.of(id), nil }
 	return errors.Join(
 		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryIncident, page,
-			workflow.QueryHandlerOptions{Description: "The guard: whether containment is frozen, and its war room"}),
+			workflow.QueryHandlerOptions{Description: "The guard: whether containment is frozen, what is used of budgets, and its war room"}),
 		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryWarRoom, warRoom,
 			workflow.QueryHandlerOptions{Description: "Who froze and unfroze containment"}),
 		workflow.SetQueryHandlerWithOptions(ctx, signals.QueryReceipt, receipt,
 			workflow.QueryHandlerOptions{Description: "What became of the signal that asked for a receipt under this ID"}),
+		workflow.SetUpdateHandlerWithOptions(ctx, signals.UpdateReserve, g.reserve, workflow.UpdateHandlerOptions{
+			Validator: g.allows, Description: "Used by workers to take a unit of the budgets for an action that nobody approved",
+		}),
 	)
 }
 
@@ -183,6 +192,11 @@ func (g *guard) publish(ctx workflow.Context) {
 	if err := workflow.UpsertTypedSearchAttributes(ctx, signals.IncidentState.ValueSet(string(g.page.State))); err != nil {
 		workflow.GetLogger(ctx).Error("Search attributes not updated.", "error", err)
 	}
+	g.refresh(ctx)
+}
+
+// refresh renders the guard's page for Temporal Web.
+func (g *guard) refresh(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, report.GuardDetails(&g.page, workflow.GetInfo(ctx).Namespace))
 }
 
@@ -192,7 +206,7 @@ func (g *guard) log(ctx workflow.Context, actor string, kind signals.Kind, text 
 	for g.written += size(&entry); g.written > maxGuardWarRoom; g.page.WarRoom = g.page.WarRoom[1:] {
 		g.written -= size(&g.page.WarRoom[0])
 	}
-	workflow.SetCurrentDetails(ctx, report.GuardDetails(&g.page, workflow.GetInfo(ctx).Namespace))
+	g.refresh(ctx)
 }
 
 // size is that of an entry in JSON, in bytes.

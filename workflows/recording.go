@@ -46,8 +46,15 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		Claim:       claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
-	if err := workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture); err != nil {
+	if err := r.claiming(&in.Claim, func() error {
+		return workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture)
+	}); err != nil {
 		return err
+	}
+	if r.capture.Observed {
+		r.failed, r.demanded = nil, nil
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindCapture, "no capture was taken: %s", dryRun)
+		return nil
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
 	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
@@ -77,14 +84,25 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	var done activities.Execution
 	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
-	if err := workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
+	if err := r.claiming(&in.Claim, func() error {
+		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
+	}); err != nil {
 		return unanswered(err)
 	}
 	r.failed, r.demanded = nil, nil
+	if done.Observed {
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindCapture, "no capture was taken: %s", dryRun)
+		return nil
+	}
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindCapture,
 		"CAPTURE %s: execution %s; the file %s is in the storage %s", done.Status, done.ID, name, options.StorageConfigurationID)
 	return nil
 }
+
+// toSave reports whether there is a capture that Sysdig keeps: one that the
+// response action took is in the customer's own storage, and on a dry run there
+// is none.
+func (r *response) toSave() bool { return r.resuming || r.capture.ID != 0 }
 
 // save streams the capture into the evidence store.
 func (r *response) save(ctx workflow.Context) error {
@@ -125,7 +143,7 @@ func (r *response) recordFirst(ctx workflow.Context) {
 	}
 	r.setState(ctx, signals.Capturing)
 	err := r.record(ctx, true)
-	if err == nil && r.in.Route.Capture.Backend != incident.BackendResponseAction {
+	if err == nil && r.toSave() {
 		r.setState(ctx, signals.Saving)
 		err = r.save(ctx)
 	}

@@ -49,6 +49,9 @@ func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (sign
 		// Execute it, and follow the execution to its end.
 		if err := r.during(ctx, stateOf(action), r.execute); err != nil {
 			r.failure(ctx, action.Name, err)
+			if isProtected(err) {
+				return r.close(ctx, signals.Rejected)
+			}
 			continue
 		}
 		if action.Class == catalogue.DataGathering {

@@ -146,6 +146,9 @@ func (r *response) actByHand(ctx workflow.Context, action *catalogue.Action) (si
 		}
 		if err := r.during(ctx, stateOf(action), r.execute); err != nil {
 			r.failure(ctx, action.Name, err)
+			if isProtected(err) {
+				return r.close(ctx, signals.Rejected)
+			}
 			continue
 		}
 		if action.Class == catalogue.DataGathering {
@@ -169,6 +172,9 @@ func (r *response) captureByHand(ctx workflow.Context) (signals.Page, error) {
 			continue
 		}
 		break
+	}
+	if !r.toSave() {
+		return r.close(ctx, signals.Captured)
 	}
 	for {
 		r.setState(ctx, signals.Saving)

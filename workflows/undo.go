@@ -108,12 +108,18 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "undoing %s: execution %s, caller ID %s", last.Action, last.ExecutionID, in.CallerID)
 	var done activities.Execution
-	err := unanswered(workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done))
+	err := unanswered(r.claiming(&in.Claim, func() error {
+		return workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done)
+	}))
 	if err != nil {
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, describe(err))
 		return err
 	}
 	last.UndoneBy, last.UndoID = by, done.ID
+	if done.Observed {
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, dryRun)
+		return nil
+	}
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s undone, %s: execution %s", last.Action, done.Status, done.ID)
 	return nil
 }

@@ -78,8 +78,9 @@ func newBench(t *testing.T) *bench {
 	b.OnActivity(a.Vet, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.VetInput) (activities.Vetting, error) { return b.vet(in) }).Maybe()
 	b.OnActivity(a.ChooseApproval, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.ApprovalInput) (incident.Approval, error) {
-			return b.choose(in)
+		func(_ context.Context, in activities.ApprovalInput) (activities.Choice, error) {
+			approval, err := b.choose(in)
+			return activities.Choice{Approval: approval}, err
 		}).Maybe()
 	b.OnActivity(a.Notify, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, n activities.Notification) ([]string, error) {

@@ -116,6 +116,17 @@ func TestRecordHistoriesOfSpecialInstallations(t *testing.T) {
 			f.turn(signals.Unfreeze, signals.GuardOpen)
 			return &incident{installation: f, reference: reference{WorkflowID: signals.GuardID}}
 		},
+		"guard-reserving": func(t *testing.T) *incident {
+			f, targets := guarded(t, ownTemporal(t), `{budgets: [{action: KILL_CONTAINER, limit: 2, per: 1h}]}`, 4)
+			f.worker()
+			f.sendAll(targets[:1])
+			f.await("one unit is taken", func() bool { return f.in(signals.Contained) == 1 })
+			f.turn(signals.Freeze, signals.GuardFrozen)
+			f.turn(signals.Unfreeze, signals.GuardOpen)
+			f.sendAll(targets[1:])
+			f.await("the rest asks", func() bool { return f.in(signals.AwaitingApproval) == 2 })
+			return &incident{installation: f, reference: reference{WorkflowID: signals.GuardID}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@
 package approvals
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +75,8 @@ type Claim struct {
 	// Undo says that it is to be undone: one who may approve it may, and nobody has
 	// to where the route undoes it by itself.
 	Undo bool `json:"undo,omitzero"`
-	// Incident is what policies look at; nil where the starter knew of none.
+	// Incident is what policies and protections look at; nil where the starter knew
+	// of none.
 	Incident *incident.Incident `json:"incident,omitempty"`
 }
 
@@ -90,18 +92,21 @@ type Denied struct {
 // Error says why.
 func (d *Denied) Error() string { return d.Reason }
 
-// Check checks a claim; the error is a *Denied. A route that the worker does not
-// know, because it was renamed or comes from elsewhere, is asked for as one that
-// leaves everything out: whoever decided must be entitled, but nothing goes
-// without a decision. So is one that is another playbook's: that a route asks
-// nobody for a capture says nothing of what kills.
+// ErrNoIncident says that a claim lacks the incident, which a policy looks at.
+var ErrNoIncident = errors.New("this worker has policies for the action that the starter did not know of, and looks at the incident")
+
+// Check checks a claim; the error is a *Denied or ErrNoIncident. A route that the
+// worker does not know, because it was renamed or comes from elsewhere, is asked
+// for as one that leaves everything out: whoever decided must be entitled, but
+// nothing goes without a decision. So is one that is another playbook's: that a
+// route asks nobody for a capture says nothing of what kills.
 func (r *Rules) Check(c Claim) error {
-	route, known := r.routes[c.Route]
-	if route.Playbook != c.Playbook {
-		route, known = incident.Route{}, false
-	}
+	route, known := r.route(c)
 	if c.First && known && route.CaptureFirst {
 		return nil
+	}
+	if c.Incident == nil && r.policies.Name(c.Action) {
+		return ErrNoIncident
 	}
 	demanded := r.policies.For(c.Action, c.Incident, route.WithDefaults().Approval)
 	denied := func(format string, args ...any) error {
@@ -139,6 +144,26 @@ func (r *Rules) Check(c Claim) error {
 		return denied("this worker wants %d of %s to approve %s: %d did", need, who, c.Action, len(entitled))
 	}
 	return nil
+}
+
+// Deny is what becomes of a claim that holds, for a reason that only a human may
+// set aside: one is asked, although the route would ask nobody.
+func (r *Rules) Deny(c Claim, reason string) *Denied {
+	route, _ := r.route(c)
+	demanded := r.policies.For(c.Action, c.Incident, route.WithDefaults().Approval)
+	if demanded.Mode == incident.ModeNone {
+		demanded.Mode = incident.ModeOne
+	}
+	return &Denied{Reason: reason, Demanded: demanded, Approvers: r.approvers}
+}
+
+// route is the claim's route as the worker knows it.
+func (r *Rules) route(c Claim) (incident.Route, bool) {
+	route, known := r.routes[c.Route]
+	if route.Playbook != c.Playbook {
+		return incident.Route{}, false
+	}
+	return route, known
 }
 
 // weight orders trusts by how much they ask for. One that nobody knows asks for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
@@ -93,5 +94,43 @@ func writeGuard(w io.Writer, page *signals.GuardPage) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	if err := writeBudgets(w, page, time.Now()); err != nil {
+		return err
+	}
 	return writeWarRoom(w, page.WarRoom)
+}
+
+// latestReservations is how many reservations are shown as text.
+const latestReservations = 10
+
+// writeBudgets shows what is used of budgets now, and by what.
+func writeBudgets(w io.Writer, page *signals.GuardPage, now time.Time) error {
+	if len(page.Budgets) == 0 {
+		return nil
+	}
+	t := newTable(w, "")
+	t.row("budgets of what nobody approves")
+	t.indent = "  "
+	for i := range page.Budgets {
+		use := page.Use(page.Budgets[i].Budget, now)
+		cells := []string{use.Action, fmt.Sprintf("%d of %d within %s", use.Used, use.Limit, use.Per)}
+		if use.Used > 0 {
+			cells = append(cells, "one is free again at "+timestamp(use.FreesAt))
+		}
+		t.row(cells...)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	latest := page.Reservations[max(0, len(page.Reservations)-latestReservations):]
+	if len(latest) == 0 {
+		return nil
+	}
+	t = newTable(w, "")
+	t.row("taken last")
+	t.indent = "  "
+	for i := range latest {
+		t.row(timestamp(latest[i].Time), latest[i].Action, latest[i].CallerID, latest[i].Target)
+	}
+	return t.flush()
 }

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -122,6 +123,40 @@ war room
 	page.State, page.Frozen = signals.GuardOpen, nil
 	_, stdout, _ = run(t, temporal, "show", "firebreak-guard")
 	require.Contains(t, stdout, "state  unfrozen\nwar room\n")
+}
+
+func TestShowTellsWhatIsUsedOfBudgets(t *testing.T) {
+	t.Parallel()
+	hour := incident.Duration(time.Hour)
+	now := time.Now().UTC().Truncate(time.Second)
+	page := signals.GuardPage{
+		WorkflowID: signals.GuardID, RunID: "run-1", State: signals.GuardOpen, WarRoom: []signals.Entry{},
+		Budgets: []signals.BudgetUse{
+			// As of the last reservation: one of them counts no more.
+			{Budget: signals.Budget{Action: "KILL_CONTAINER", Limit: 2, Per: hour}, Used: 2, FreesAt: now.Add(-time.Minute)},
+			{Budget: signals.Budget{Action: "FILE_*", Limit: 9, Per: hour}},
+		},
+		Reservations: []signals.Reservation{
+			{Time: now.Add(-61 * time.Minute), Action: "KILL_CONTAINER", CallerID: "firebreak-1", Target: "container a", Until: now.Add(time.Hour)},
+			{Time: now.Add(-time.Minute), Action: "KILL_CONTAINER", CallerID: "firebreak-2", Target: "container b", Until: now.Add(time.Hour)},
+		},
+	}
+	temporal := &fakeTemporal{QueryFn: func(string, string) (any, error) { return page, nil }}
+	code, stdout, stderr := run(t, temporal, "show", "firebreak-guard")
+	require.Equal(t, 0, code, stderr)
+	stamp := func(d time.Duration) string { return now.Add(d).Format("2006-01-02 15:04:05Z") }
+	require.Contains(t, stdout, `budgets of what nobody approves
+  KILL_CONTAINER  1 of 2 within 1h0m0s  one is free again at `+stamp(59*time.Minute)+`
+  FILE_*          0 of 9 within 1h0m0s
+taken last
+  `+stamp(-61*time.Minute)+`  KILL_CONTAINER  firebreak-1  container a
+  `+stamp(-time.Minute)+`  KILL_CONTAINER  firebreak-2  container b
+war room
+`)
+	_, stdout, _ = run(t, temporal, "show", "firebreak-guard", "--output", "json")
+	want, err := json.Marshal(page)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), stdout)
 }
 
 func TestShowSaysWhyItCannotShowTheGuard(t *testing.T) {

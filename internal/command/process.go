@@ -36,7 +36,7 @@ func (s *session) workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, &p) },
 	}
 	p.add(cmd)
-	addSettings(cmd, flagTaskQueue, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagMetricsListen, flagEvidenceURL)
+	addSettings(cmd, flagTaskQueue, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagMetricsListen, flagEvidenceURL, flagMode)
 	return cmd
 }
 

@@ -29,6 +29,7 @@ const (
 	flagJournal       = "journal"
 	flagMetricsListen = "metrics-listen"
 	flagEvidenceURL   = "evidence-url"
+	flagMode          = "mode"
 )
 
 func settings() []setting {
@@ -65,6 +66,10 @@ func settings() []setting {
 		{flagEvidenceURL, "file:///var/lib/firebreak/evidence", "`URL` of the evidence store", func(c *config.Config, v string) error {
 			c.Evidence.URL = v
 			return notEmpty(v)
+		}},
+		{flagMode, string(config.ModeAct), "`MODE` of the worker: act, or observe for a dry run, which changes nothing in Sysdig", func(c *config.Config, v string) error {
+			c.Worker.Mode = config.Mode(v)
+			return c.Worker.Mode.Check()
 		}},
 	}
 }

@@ -22,7 +22,7 @@ func (s *session) showCommand() *cobra.Command {
 		Use:   "show ID",
 		Short: "Show an incident, what it waits for, and its war room",
 		Long: "Shows an incident, what it waits for, and its war room. `firebreak show " + signals.GuardID + "` shows\n" +
-			"whether containment is frozen, by whom, since when and why.",
+			"whether containment is frozen, by whom, since when and why, and what is used of budgets.",
 		Args:              exactly(1, "the workflow ID of an incident"),
 		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {

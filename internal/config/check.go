@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"firebreak/internal/incident"
 	"firebreak/signals"
@@ -45,6 +46,9 @@ func (c *Config) check(wrong report) {
 		wrong("starter.journal", "%q: %w", c.Starter.Journal, err)
 	}
 	checkListen("worker.metrics_listen", c.Worker.MetricsListen, wrong)
+	if err := c.Worker.Mode.Check(); err != nil {
+		wrong("worker.mode", "%q: %w", c.Worker.Mode, err)
+	}
 	if tls := c.Starter.TLS; (tls.Cert == "") != (tls.Key == "") {
 		wrong("starter.tls", "want both cert and key, or neither")
 	}
@@ -57,8 +61,8 @@ func (c *Config) check(wrong report) {
 	}
 	checkURL("temporal.web_url", c.Temporal.WebURL, wrong)
 	c.checkApprovals(wrong)
+	c.checkGuard(wrong)
 	c.checkNotify(wrong)
-	c.checkReserved(wrong)
 	c.checkRoutes(wrong)
 }
 
@@ -137,20 +141,29 @@ func (c *Config) checkApprovers(path string, a incident.Approval, wrong report) 
 	}
 }
 
-const notSupported = "this version does not support it; want it empty"
-
-// checkReserved refuses what a later version will do: it must not seem to be
-// in force.
-func (c *Config) checkReserved(wrong report) {
-	for _, reserved := range []struct {
-		path string
-		used bool
-	}{
-		{"guard.protected", len(c.Guard.Protected) > 0},
-		{"guard.budgets", len(c.Guard.Budgets) > 0},
-	} {
-		if reserved.used {
-			wrong(reserved.path, notSupported)
+func (c *Config) checkGuard(wrong report) {
+	_, err := incident.NewProtections(c.Guard.Protected)
+	for _, part := range parts(err) {
+		var protection *incident.ProtectionError
+		if errors.As(part, &protection) {
+			wrong(fmt.Sprintf("guard.protected[%d].%s", protection.Index, protection.Field), "%s", protection.Reason)
+		} else {
+			wrong("guard.protected", "%w", part)
+		}
+	}
+	if n := len(c.Guard.Budgets); n > signals.MaxBudgets {
+		wrong("guard.budgets", "there are %d; want at most %d", n, signals.MaxBudgets)
+	}
+	for i, budget := range c.Guard.Budgets {
+		path := fmt.Sprintf("guard.budgets[%d]", i)
+		if err := incident.CheckActionPattern(budget.Action); err != nil {
+			wrong(path+".action", "%w, or * for all together", err)
+		}
+		if budget.Limit < 1 || budget.Limit > signals.MaxBudgetLimit {
+			wrong(path+".limit", "%d: want 1 to %d; to have somebody asked every time, write an approval policy", budget.Limit, signals.MaxBudgetLimit)
+		}
+		if per := time.Duration(budget.Per); per < time.Second || per > signals.MaxBudgetPer {
+			wrong(path+".per", "%s: want 1s to %s", per, signals.MaxBudgetPer)
 		}
 	}
 }

@@ -120,6 +120,26 @@ type Source struct {
 // Worker is the worker process.
 type Worker struct {
 	MetricsListen string `yaml:"metrics_listen" json:"metrics_listen"`
+	Mode          Mode   `yaml:"mode" json:"mode"`
+}
+
+// Mode is what a worker does of what it decides.
+type Mode string
+
+// The modes.
+const (
+	ModeAct Mode = "act"
+	// ModeObserve is a dry run: everything but the side effect. Nothing is changed
+	// in Sysdig, and what would have been is told.
+	ModeObserve Mode = "observe"
+)
+
+// Check refuses what is no mode.
+func (m Mode) Check() error {
+	if m != ModeAct && m != ModeObserve {
+		return fmt.Errorf("want %s or %s", ModeAct, ModeObserve)
+	}
+	return nil
 }
 
 // Evidence is where captures and reports are kept.
@@ -138,10 +158,12 @@ type Approvals struct {
 	Policies []incident.ApprovalPolicy `yaml:"policies" json:"policies"`
 }
 
-// Guard is reserved.
+// Guard bounds what is contained, whatever routes and analysts say.
 type Guard struct {
-	Protected []any `yaml:"protected" json:"protected"`
-	Budgets   []any `yaml:"budgets" json:"budgets"`
+	// Protected are the targets that are never contained.
+	Protected []incident.Protection `yaml:"protected" json:"protected"`
+	// Budgets bound the containment that nobody approved.
+	Budgets []signals.Budget `yaml:"budgets" json:"budgets"`
 }
 
 // Notify says who is told of incidents: URLs of shoutrrr, which hold secrets.
@@ -214,7 +236,7 @@ func (c *Config) Approvers() signals.Approvers {
 	}
 	return signals.Approvers{
 		Trust: c.Approvals.Trust, Analysts: slices.Sorted(maps.Keys(all)), Groups: c.Approvals.Groups,
-		Policies: len(c.Approvals.Policies) > 0,
+		Policies: len(c.Approvals.Policies) > 0 || len(c.Guard.Protected) > 0,
 	}
 }
 

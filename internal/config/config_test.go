@@ -52,10 +52,10 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 		Starter: config.Starter{Listen: "127.0.0.1:8080", MaxBody: 1 << 20, Sources: []config.Source{
 			{Name: "sysdig", Auth: config.Auth{Type: config.AuthBearer, Secrets: make([]config.Secret, 1)}},
 		}},
-		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464"},
+		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464", Mode: config.ModeAct},
 		Evidence:  config.Evidence{URL: "file:///var/lib/firebreak/evidence"},
 		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}, Policies: []incident.ApprovalPolicy{}},
-		Guard:     config.Guard{Protected: []any{}, Budgets: []any{}},
+		Guard:     config.Guard{Protected: []incident.Protection{}, Budgets: []signals.Budget{}},
 		Notify:    config.Notify{URLs: []config.Secret{}, Routes: map[string][]config.Secret{}, Groups: map[string][]config.Secret{}},
 		Routes: []incident.Route{
 			{
@@ -197,7 +197,9 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"a policy's mistakes":     {"approvals:\n  policies:\n    - {actions: ['[', KILL_*], approval: {mode: all}}", []string{`approvals.policies[0].actions[0]: "[": want the name of an action`, `approvals.policies[0].approval.mode: "all": want none, one or two`}},
 		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
 		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
-		"what is not there yet":   {"guard: {protected: [a], budgets: [b]}", []string{`:1:20: guard.protected: this`, `:1:34: guard.budgets: this`}},
+		"a mode that is none":     {"worker: {mode: dry}", []string{`:1:16: worker.mode: "dry": want act or observe`}},
+		"a protection's mistakes": {"guard:\n  protected:\n    - {name: a, actions: ['['], when: 'incident.kubernets == 1'}\n    - incident.host.name\n    - {name: b}", []string{`:3:27: guard.protected[0].actions[0]: "[": want the name of an action`, `:3:39: guard.protected[0].when: line 1, column 9: undefined field 'kubernets'`, `:4:7: guard.protected[1].when: its type is string; want bool`, `:5:7: guard.protected[2].when: it is empty; want a CEL condition`}},
+		"a budget's mistakes":     {"guard:\n  budgets:\n    - {action: '', limit: 0, per: 1ms}\n    - {action: KILL_CONTAINER}", []string{`:3:16: guard.budgets[0].action: "": want the name of an action, like KILL_CONTAINER or KILL_*, or * for all together`, `:3:27: guard.budgets[0].limit: 0: want 1 to 1000; to have somebody asked every time, write an approval policy`, `:3:35: guard.budgets[0].per: 1ms: want 1s to 720h0m0s`, `:4:7: guard.budgets[1].limit: 0: want 1 to 1000`, `:4:7: guard.budgets[1].per: 0s: want 1s`}},
 		"a channel that is none":  {"notify: {urls: ['slack://hook:planted-secret@webhook']}", []string{`:1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr, like generic+https://`}},
 		"an empty channel":        {"notify: {urls: ['']}", []string{`:1:17: notify.urls[0]: it is empty; want a URL of shoutrrr`}},
 		"channels of no route":    {"notify: {routes: {minr: ['logger://']}}", []string{`:1:25: notify.routes.minr: "minr" is no route; want one of routes: crypto-miner, capture`, `notify.routes.minr[0]: logger: it tells nobody`}},
@@ -293,4 +295,24 @@ func TestTwoAreFoundWhereTrustIsOpen(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: two, groups: [soc]}}")
 	require.NoError(t, err, "anybody may decide")
+}
+
+func TestAGuardIsReadAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	const conditions = "guard:\n  protected:\n    - incident.kubernetes.namespace == \"${system}\"\n" +
+		"    - {name: databases, when: 'incident.container.image.startsWith(\"postgres\") && action != \"KILL_PROCESS\"', actions: [KILL_*]}\n" +
+		"  budgets: [{action: KILL_CONTAINER, limit: 5, per: 1h}]\n"
+	c, err := load(t, conditions)
+	require.NoError(t, err)
+	require.Equal(t, config.Guard{
+		Protected: []incident.Protection{
+			{When: `incident.kubernetes.namespace == "${system}"`},
+			{Name: "databases", When: `incident.container.image.startsWith("postgres") && action != "KILL_PROCESS"`, Actions: []string{"KILL_*"}},
+		},
+		Budgets: []signals.Budget{{Action: "KILL_CONTAINER", Limit: 5, Per: incident.Duration(time.Hour)}},
+	}, c.Guard)
+	require.True(t, c.Approvers().Policies, "who acts has to be told of the incident")
+	c, err = load(t, "guard: {budgets: [{action: KILL_CONTAINER, limit: 5, per: 1h}]}")
+	require.NoError(t, err)
+	require.False(t, c.Approvers().Policies)
 }

@@ -121,6 +121,12 @@ func (d *decoder) value(n ast.Node, path string, into reflect.Value) {
 			d.value(n, path, reflect.ValueOf(&target.Mode).Elem())
 			return
 		}
+	case *incident.Protection:
+		// A protection may be written as its condition alone.
+		if n.Type() == ast.StringType {
+			d.value(n, path, reflect.ValueOf(&target.When).Elem())
+			return
+		}
 	case encoding.TextUnmarshaler:
 		if scalar, ok := n.(ast.ScalarNode); !ok {
 			d.wrong(path, "found %s; want one value", kind(n))
@@ -240,11 +246,13 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 	return "", false
 }
 
-// expanded replaces references to environment variables, outside of routes and
-// policies.
+// expanded replaces references to environment variables, outside of routes,
+// policies and protections.
 func (d *decoder) expanded(text, path string) string {
-	if strings.HasPrefix(path, "routes[") || strings.HasPrefix(path, "approvals.policies[") {
-		return text
+	for _, expressions := range []string{"routes[", "approvals.policies[", "guard.protected["} {
+		if strings.HasPrefix(path, expressions) {
+			return text
+		}
 	}
 	if files := fileReference.FindString(text); files != "" {
 		d.wrong(path, "%s: a file is for secrets; want ${NAME}", files)

@@ -1,6 +1,7 @@
-// Package guard knows whether containment is frozen. The switch itself is a
-// workflow, see workflows.Guard, which shows in its memo who froze what; a worker
-// follows it here, so that asking costs nothing on the way to an action.
+// Package guard knows whether containment is frozen, and asks for what budgets
+// allow. The switch and the ledger are a workflow, see workflows.Guard, which shows
+// in its memo who froze what; a worker follows it here, so that asking costs nothing
+// on the way to an action.
 package guard
 
 import (
@@ -43,6 +44,8 @@ type Watch struct {
 	frozen *signals.Frozen
 	seen   time.Time // when it was last known to hold
 
+	ledger ledger
+
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -50,7 +53,9 @@ type Watch struct {
 // NewWatch returns a watch that follows the guard of a namespace once it is
 // started. The queue is the one that a guard is started on where there is none.
 func NewWatch(c client.Client, namespace, queue string, log *slog.Logger) *Watch {
-	return &Watch{client: c, namespace: namespace, queue: queue, log: log, done: make(chan struct{})}
+	return &Watch{client: c, namespace: namespace, queue: queue, log: log, done: make(chan struct{}), ledger: ledger{
+		turn: make(chan struct{}, 1), refusals: map[string]refusal{},
+	}}
 }
 
 // Start starts the guard, if there is none, and follows it. The context bounds
@@ -120,7 +125,7 @@ func (w *Watch) ensure(ctx context.Context) error {
 	}
 	_, err = w.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: signals.GuardID, TaskQueue: w.queue, WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary: "The switch that stops every containment action",
+		StaticSummary: "The switch that stops every containment action, and the ledger of budgets",
 	}, signals.WorkflowGuard, in)
 	if err != nil {
 		return fmt.Errorf("start the guard: %w", err)

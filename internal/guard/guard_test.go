@@ -59,6 +59,11 @@ type server struct {
 	started []start
 	// unstartable is why no guard can be started.
 	unstartable error
+	// updates are those that were sent, asking how many of them wait for an answer,
+	// and most how many ever did; ledger answers them.
+	updates      []client.UpdateWorkflowOptions
+	asking, most int
+	ledger       func(signals.Reserve) error
 }
 
 type start struct {

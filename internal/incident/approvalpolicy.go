@@ -3,8 +3,6 @@ package incident
 import (
 	"errors"
 	"fmt"
-	"path"
-	"strings"
 
 	"cel.dev/cel-go/cel"
 )
@@ -64,8 +62,8 @@ func NewApprovalPolicies(policies []ApprovalPolicy) (*ApprovalPolicies, error) {
 			wrong("actions", "it is empty; want names of actions, like [KILL_*]")
 		}
 		for n, pattern := range p.Actions {
-			if _, err := path.Match(pattern, ""); err != nil || strings.TrimSpace(pattern) == "" {
-				wrong(fmt.Sprintf("actions[%d]", n), "%q: want the name of an action, like KILL_CONTAINER or KILL_*", pattern)
+			if err := CheckActionPattern(pattern); err != nil {
+				wrong(fmt.Sprintf("actions[%d]", n), "%s", err)
 			}
 		}
 		if p.Approval.isZero() {
@@ -89,19 +87,17 @@ func NewApprovalPolicies(policies []ApprovalPolicy) (*ApprovalPolicies, error) {
 
 // For is how an action on an incident is to be approved: as the first policy
 // says that matches, and for all that it leaves out as the route says. Where a
-// condition cannot be evaluated, or there is no incident to evaluate it on, the
-// policy matches unless it would ask nobody: it is better to ask too many.
+// condition cannot be evaluated the policy matches unless it would ask nobody: it
+// is better to ask too many.
 func (p *ApprovalPolicies) For(action string, inc *Incident, route Approval) Approval {
 	for i := range p.policies {
 		policy := &p.policies[i]
-		if !policy.names(action) {
+		if !matchesAction(policy.Actions, action) {
 			continue
 		}
 		holds := policy.Approval.Mode != ModeNone
-		if inc != nil {
-			if out, _, err := policy.condition.Eval(map[string]any{variable: inc}); err == nil {
-				holds = isTrue(out)
-			}
+		if out, _, err := policy.condition.Eval(map[string]any{variable: inc}); err == nil {
+			holds = isTrue(out)
 		}
 		if holds {
 			return policy.Approval.withDefaults(route)
@@ -110,9 +106,10 @@ func (p *ApprovalPolicies) For(action string, inc *Incident, route Approval) App
 	return route
 }
 
-func (p *compiledPolicy) names(action string) bool {
-	for _, pattern := range p.Actions {
-		if matches, err := path.Match(pattern, action); err == nil && matches {
+// Name reports whether any policy is about an action.
+func (p *ApprovalPolicies) Name(action string) bool {
+	for i := range p.policies {
+		if matchesAction(p.policies[i].Actions, action) {
 			return true
 		}
 	}

@@ -71,7 +71,7 @@ func TestNoTextFromOutsideDrawsAnything(t *testing.T) {
 
 func TestNoTextFromOutsideDrawsAnythingOnThePageOfTheGuard(t *testing.T) {
 	t.Parallel()
-	draw := func(text string) string { return report.GuardDetails(frozenGuard(text, text), text) }
+	draw := func(text string) string { return report.GuardDetails(spent(frozenGuard(text, text), text), text) }
 	plain := outline(draw("x"))
 	for name, hostile := range reporttest.Hostile() {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,21 @@ func thawed(page *signals.GuardPage) *signals.GuardPage {
 	return page
 }
 
+// spent is a guard whose budgets were used, by what has such a name.
+func spent(page *signals.GuardPage, name string) *signals.GuardPage {
+	hour, day := incident.Duration(time.Hour), incident.Duration(24*time.Hour)
+	page.Budgets = []signals.BudgetUse{
+		{Budget: signals.Budget{Action: name, Limit: 2, Per: hour}, Used: 2, FreesAt: at(12).Add(time.Hour)},
+		{Budget: signals.Budget{Action: "*", Limit: 9, Per: day}},
+	}
+	for n := range 12 {
+		page.Reservations = append(page.Reservations, signals.Reservation{
+			Time: at(12 + n), Action: name, CallerID: name + strconv.Itoa(n), Target: name, Until: at(12 + n).Add(24 * time.Hour),
+		})
+	}
+	return page
+}
+
 // asked is whom the request of the waiting page was put to.
 func asked() report.Asked {
 	return report.Asked{
@@ -139,6 +155,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 	for name, text := range map[string]string{
 		"guard-new.md":       report.GuardDetails(&guard, "default"),
 		"guard-open.md":      report.GuardDetails(thawed(frozenGuard("bob", "a deployment looks like a miner")), "prod"),
+		"guard-budgets.md":   report.GuardDetails(spent(thawed(frozenGuard("bob", "a drill")), "KILL_CONTAINER"), "default"),
 		"guard-frozen.md":    report.GuardDetails(frozenGuard("bob", "a deployment looks like a miner"), "default"),
 		"guard-hostile.md":   report.GuardDetails(frozenGuard(forged, forged), forged),
 		"no-event-yet.md":    report.Details(&none, report.Asked{}, "default"),
@@ -281,6 +298,12 @@ func TestThePageOfTheGuardStaysSmallHoweverLongItsWarRoom(t *testing.T) {
 	page := frozenGuard(worst, worst)
 	for n := range 500 {
 		page.WarRoom = append(page.WarRoom, signals.Entry{Time: at(17), Actor: "ann", Kind: signals.KindRefused, Text: fmt.Sprint("freeze ", n, worst)})
+	}
+	for range 10 {
+		spent(page, worst)
+	}
+	for range 30 {
+		page.Budgets = append(page.Budgets, page.Budgets[0])
 	}
 	text := report.GuardDetails(page, strings.Repeat("'", 1000))
 	require.LessOrEqual(t, len(text), report.MaxDetails)

@@ -1,0 +1,110 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/signals"
+)
+
+// reserving is how long the guard may take to answer. It is a workflow, so a
+// worker has to replay it first where none has it in memory.
+const reserving = 20 * time.Second
+
+// maxRefusals bounds how many actions' refusals are remembered.
+const maxRefusals = 100
+
+// SpentError says that a budget is spent, in the guard's words.
+type SpentError struct{ Reason string }
+
+// Error is the reason.
+func (e *SpentError) Error() string { return e.Reason }
+
+// ledger is what a worker knows of the guard's budgets.
+type ledger struct {
+	// turn is held by whoever asks the guard: it takes ten questions at a time
+	// (history.maxInFlightUpdates of the Temporal server), and most of those who
+	// wait meanwhile are answered by the answer to the first.
+	turn chan struct{}
+	// refusals are by action. They belong to whoever's turn it is.
+	refusals map[string]refusal
+}
+
+type refusal struct {
+	reason string
+	until  time.Time
+}
+
+// Reserve takes a unit of every budget that the action counts against. The error
+// is a *SpentError where one of them is spent; any other means that the guard could
+// not be asked, and that nothing may be done. A refusal holds until a unit is free
+// again, so it is answered from memory; but one for whom a unit may have been
+// taken already, again, is only ever answered by the guard.
+func (w *Watch) Reserve(ctx context.Context, in signals.Reserve, again bool) error {
+	select {
+	case w.ledger.turn <- struct{}{}:
+		defer func() { <-w.ledger.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if !again {
+		if known := w.ledger.known(in.Action); known != nil {
+			return known
+		}
+	}
+	err := w.reserve(ctx, in)
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		if err = w.ensure(ctx); err == nil {
+			err = w.reserve(ctx, in)
+		}
+	}
+	var refused *temporal.ApplicationError
+	if errors.As(err, &refused) && refused.Type() == signals.ErrBudgetSpent {
+		return w.ledger.refuse(in.Action, refused)
+	}
+	if err != nil {
+		return fmt.Errorf("ask the guard for the budget of %s: %w", in.Action, err)
+	}
+	return nil
+}
+
+// reserve asks the guard.
+func (w *Watch) reserve(ctx context.Context, in signals.Reserve) error {
+	ctx, cancel := context.WithTimeout(ctx, reserving)
+	defer cancel()
+	update, err := w.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: signals.GuardID, UpdateName: signals.UpdateReserve, UpdateID: in.CallerID,
+		Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return err
+	}
+	return update.Get(ctx, nil)
+}
+
+// known is a refusal that still holds, nil if there is none.
+func (l *ledger) known(action string) error {
+	if r, refused := l.refusals[action]; refused && time.Now().Before(r.until) {
+		return &SpentError{r.reason}
+	}
+	return nil
+}
+
+// refuse remembers a refusal.
+func (l *ledger) refuse(action string, refused *temporal.ApplicationError) error {
+	var spent signals.Spent
+	if refused.HasDetails() && refused.Details(&spent) == nil {
+		if len(l.refusals) >= maxRefusals {
+			clear(l.refusals)
+		}
+		l.refusals[action] = refusal{refused.Message(), time.Now().Add(time.Duration(spent.For))}
+	}
+	return &SpentError{refused.Message()}
+}

@@ -1,0 +1,205 @@
+package guard_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"firebreak/internal/guard"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+)
+
+// UpdateWorkflow answers as the server's ledger has it.
+func (s *server) UpdateWorkflow(ctx context.Context, in client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	s.mu.Lock()
+	s.updates = append(s.updates, in)
+	s.asking++
+	s.most = max(s.most, s.asking)
+	run, hangs, answer := s.run, s.hangs, s.ledger
+	s.mu.Unlock()
+	defer s.set(func() { s.asking-- })
+	<-time.After(10 * time.Millisecond)
+	switch {
+	case hangs:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case run == nil || run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return nil, serviceerror.NewNotFound("workflow execution already completed")
+	}
+	reserve, _ := in.Args[0].(signals.Reserve)
+	return handle{err: answer(reserve)}, nil
+}
+
+type handle struct {
+	client.WorkflowUpdateHandle
+	err error
+}
+
+func (h handle) Get(context.Context, any) error { return h.err }
+
+// gives lets so many callers have a unit, each a reservation once, and refuses
+// others for an hour.
+func gives(units int) func(signals.Reserve) error {
+	taken := map[string]bool{}
+	return func(in signals.Reserve) error {
+		if !taken[in.CallerID] && len(taken) >= units {
+			return temporal.NewNonRetryableApplicationError("the budget is spent", signals.ErrBudgetSpent, nil, signals.Spent{For: incident.Duration(time.Hour)})
+		}
+		taken[in.CallerID] = true
+		return nil
+	}
+}
+
+func reservation(caller string) signals.Reserve {
+	return signals.Reserve{Action: "KILL_CONTAINER", CallerID: caller, Limits: []signals.Budget{{Action: "*", Limit: 1, Per: incident.Duration(time.Hour)}}}
+}
+
+func refused(t *testing.T, err error) {
+	t.Helper()
+	var spent *guard.SpentError
+	require.ErrorAs(t, err, &spent)
+	require.EqualError(t, err, "the budget is spent")
+}
+
+func TestAReservationIsAskedForUnderTheCallersID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.ledger = gives(1)
+		s.begin(queue, nil)
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		require.NoError(t, w.Reserve(t.Context(), reservation("a"), false))
+		require.Equal(t, []client.UpdateWorkflowOptions{{
+			WorkflowID: "firebreak-guard", UpdateName: "reserve", UpdateID: "a", Args: []any{reservation("a")}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		}}, s.updates)
+	})
+}
+
+func TestARefusalHoldsUntilAUnitIsFreeAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.ledger = gives(1)
+		s.begin(queue, nil)
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		require.NoError(t, w.Reserve(t.Context(), reservation("a"), false))
+		refused(t, w.Reserve(t.Context(), reservation("b"), false))
+		pass(time.Hour - time.Second)
+		refused(t, w.Reserve(t.Context(), reservation("c"), false))
+		require.Len(t, s.updates, 2, "it is answered from memory")
+		other := reservation("d")
+		other.Action = "KILL_PROCESS"
+		refused(t, w.Reserve(t.Context(), other, false))
+		require.Len(t, s.updates, 3, "it says nothing of another action")
+		s.ledger = gives(1)
+		pass(time.Second)
+		require.NoError(t, w.Reserve(t.Context(), reservation("e"), false))
+	})
+}
+
+// An attempt that died may have had its unit: what others are told says nothing of
+// it.
+func TestWhoMayHaveAUnitAlreadyIsAnsweredByTheGuardAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.ledger = gives(1)
+		s.begin(queue, nil)
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		require.NoError(t, w.Reserve(t.Context(), reservation("a"), false))
+		refused(t, w.Reserve(t.Context(), reservation("b"), false))
+		require.NoError(t, w.Reserve(t.Context(), reservation("a"), true))
+		refused(t, w.Reserve(t.Context(), reservation("b"), true))
+		require.Len(t, s.updates, 4)
+	})
+}
+
+// The Temporal server takes ten updates of a workflow at a time.
+func TestAThousandActionsAtOnceAskOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.ledger = gives(5)
+		s.begin(queue, nil)
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		got := make(chan error, 1000)
+		for n := range 1000 {
+			go func() { got <- w.Reserve(t.Context(), reservation(string(rune(n))), false) }()
+		}
+		given := 0
+		for range 1000 {
+			if err := <-got; err == nil {
+				given++
+			} else {
+				refused(t, err)
+			}
+		}
+		require.Equal(t, 5, given)
+		require.Equal(t, 1, s.most)
+		require.Len(t, s.updates, 6, "the first refusal answers the rest")
+	})
+}
+
+func TestWhoeverReservesStartsTheGuardWhereThereIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.ledger = gives(1)
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		require.NoError(t, w.Reserve(t.Context(), reservation("a"), false))
+		require.Len(t, s.started, 1)
+		s.end()
+		refused(t, w.Reserve(t.Context(), reservation("b"), false))
+		require.Len(t, s.started, 2)
+	})
+}
+
+func TestALedgerThatCannotBeAskedHasAllowedNothing(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		breaks func(*server)
+		want   string
+	}{
+		"hangs":       {func(s *server) { s.hangs = true }, "ask the guard for the budget of KILL_CONTAINER: context deadline exceeded"},
+		"unstartable": {func(s *server) { s.unstartable = errDown; s.run = nil }, "ask the guard for the budget of KILL_CONTAINER: start the guard: connection refused"},
+		"an earlier version": {func(s *server) {
+			s.ledger = func(signals.Reserve) error { return temporal.NewApplicationError("unknown update reserve", "") }
+		}, "ask the guard for the budget of KILL_CONTAINER: unknown update reserve"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				s.begin(queue, nil)
+				s.set(func() { test.breaks(s) })
+				w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+				require.EqualError(t, w.Reserve(t.Context(), reservation("a"), false), test.want)
+			})
+		})
+	}
+}
+
+func TestAnActionThatIsGivenUpWaitsForNoAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.begin(queue, nil)
+		s.hangs = true
+		w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+		go func() { _ = w.Reserve(t.Context(), reservation("a"), false) }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, w.Reserve(ctx, reservation("b"), false), context.Canceled)
+		pass(time.Minute)
+	})
+}
