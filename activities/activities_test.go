@@ -77,7 +77,7 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	env.SetTestTimeout(time.Minute)
 	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
-		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: time.Second,
+		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
 	}
 	env.RegisterActivity(b.activities)
 	b.TestActivityEnvironment = env

@@ -61,6 +61,21 @@ func TestUnsupportedURLsAreRefusedByName(t *testing.T) {
 	}
 }
 
+// A store that is not on this machine is not asked before it is needed.
+func TestEveryKindOfStoreIsOpened(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"s3://bucket?region=eu-central-1&anonymous=true&prefix=folder/",
+		"s3://bucket?endpoint=http://127.0.0.1:1&use_path_style=true&region=us-east-1&anonymous=true",
+		"gs://bucket?anonymous=true",
+		"azblob://container?storage_account=account&protocol=http&domain=127.0.0.1:1&localemu=true",
+	} {
+		store, err := evidence.Open(t.Context(), url)
+		require.NoError(t, err, url)
+		require.NoError(t, store.Close())
+	}
+}
+
 func TestPrefixIsReadableAndOneDirectoryPerID(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "crypto-miner:node-1:6949e5f10829/run/", evidence.Prefix("crypto-miner:node-1:6949e5f10829", "run"))

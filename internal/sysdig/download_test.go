@@ -210,28 +210,32 @@ func TestADownloadThatStandsStillIsTakenUpAgain(t *testing.T) {
 	c := standingStill(t, func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("0123456789"))
 	})
-	got, err := download(t, c, 5, 100*time.Millisecond)
+	got, err := download(t, c, 5, 500*time.Millisecond)
 	require.NoError(t, err)
 	require.Equal(t, "0123456789", string(got))
 
 	c = standingStill(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "0123456789") })
-	_, err = download(t, c, 5, 100*time.Millisecond)
+	_, err = download(t, c, 5, 500*time.Millisecond)
 	require.ErrorContains(t, err, "before that: the download stands still")
 }
 
 func TestADownloadThatIsReadSlowlyDoesNotStandStill(t *testing.T) {
 	t.Parallel()
+	want := strings.Repeat("0123456789", 1<<20) // more than is held on the way
+	var requests atomic.Int32
 	c := scripted(t, func(w http.ResponseWriter, r *http.Request) {
-		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("0123456789"))
+		requests.Add(1)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(want))
 	})
-	const stall = 50 * time.Millisecond
+	const stall = 200 * time.Millisecond
 	body, err := c.DownloadCapture(t.Context(), 5, stall)
 	require.NoError(t, err)
 	defer body.Close()
 	<-time.After(2 * stall) // whoever reads is busy with what it has got
 	got, err := io.ReadAll(body)
 	require.NoError(t, err)
-	require.Equal(t, "0123456789", string(got))
+	require.True(t, want == string(got))
+	require.EqualValues(t, 1, requests.Load())
 }
 
 func TestADownloadEndsWithItsContext(t *testing.T) {
