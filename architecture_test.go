@@ -31,6 +31,7 @@ func TestPackagesNeedOnlyWhatTheyMay(t *testing.T) {
 		"signals":           {"internal/incident"},
 		"internal/report":   {"internal/incident", "signals"},
 		"internal/notify":   {"internal/incident", "signals"},
+		"internal/hooks":    {"internal/catalogue", "internal/incident", "signals"},
 	} {
 		require.Subset(t, allowed, dependencies(t, pkg), pkg)
 	}

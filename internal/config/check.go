@@ -57,6 +57,7 @@ func (c *Config) check(wrong report) {
 	checkURL("temporal.web_url", c.Temporal.WebURL, wrong)
 	c.checkApprovals(wrong)
 	c.checkNotify(wrong)
+	c.checkHooks(wrong)
 	c.checkReserved(wrong)
 	c.checkRoutes(wrong)
 }

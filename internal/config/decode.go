@@ -240,10 +240,10 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 	return "", false
 }
 
-// expanded replaces references to environment variables, outside of routes and
-// policies.
+// expanded replaces references to environment variables, outside of routes,
+// policies and the bodies of hooks.
 func (d *decoder) expanded(text, path string) string {
-	if strings.HasPrefix(path, "routes[") || strings.HasPrefix(path, "approvals.policies[") {
+	if strings.HasPrefix(path, "routes[") || strings.HasPrefix(path, "approvals.policies[") || isHookBody(path) {
 		return text
 	}
 	if files := fileReference.FindString(text); files != "" {
