@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/approvals"
 	"firebreak/internal/evidence"
+	"firebreak/internal/hooks"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/signals"
@@ -36,6 +37,8 @@ type Activities struct {
 	Approvals *approvals.Rules
 	// Notifier tells people; nil where nobody is to be told.
 	Notifier *notify.Sender
+	// Hooks call other vendors; it may know of none.
+	Hooks *hooks.Sender
 	// Poll is the time between two looks at something that Sysdig is doing.
 	// Zero means DefaultPoll.
 	Poll time.Duration

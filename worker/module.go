@@ -11,6 +11,7 @@ import (
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/guard"
+	"firebreak/internal/hooks"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
@@ -22,7 +23,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, approvals.New, newGuard, newNotifier, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -57,11 +58,20 @@ func newNotifier(cfg *config.Config, options client.Options) (*notify.Sender, er
 	return notify.New(n)
 }
 
+func newHooks(cfg *config.Config, options client.Options) (*hooks.Sender, error) {
+	all, err := cfg.ResolveHooks()
+	if err != nil {
+		return nil, err
+	}
+	web := &notify.Config{WebURL: cfg.Temporal.WebURL, Namespace: options.Namespace}
+	return hooks.New(hooks.Config{Hooks: all, Link: web.Link}), nil
+}
+
 func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules, of *sysdig.Client, store *evidence.Store,
-	notifier *notify.Sender, log *slog.Logger,
+	notifier *notify.Sender, hooks *hooks.Sender, log *slog.Logger,
 ) *activities.Activities {
 	return &activities.Activities{
-		Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier,
+		Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier, Hooks: hooks,
 	}
 }
 
