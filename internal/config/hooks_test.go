@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"firebreak/internal/config"
 	"firebreak/internal/hooks"
+	"firebreak/internal/incident"
 )
 
 func TestHooksAreLookedUpWithTheRoutesThatCallThem(t *testing.T) {
@@ -90,5 +92,33 @@ func TestAMistakeInAHookIsReportedAtItsPlace(t *testing.T) {
 			var problem *config.Error
 			require.ErrorAs(t, err, &problem)
 		})
+	}
+}
+
+func TestTheHooksOfTheREADMEAreThoseOfTheirServices(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(readme), "```yaml\nhooks:")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "```")
+	c, err := load(t, "hooks:"+text)
+	require.NoError(t, err)
+	e := hooks.Event{Incident: incident.Incident{
+		Rule: incident.Rule{Name: "Miner"}, Severity: 1, Host: incident.Host{Name: "node-1"}, Output: `a "miner"`,
+		Container: incident.Container{ID: "6949e5f10829"}, Labels: map[string]string{"agent.tag.s1_id": "225494730938493804"},
+	}, Link: "https://temporal.example.com/x"}
+	e.Incident.Derive()
+	for name, want := range map[string]string{
+		// Jira Data Center REST API, "Creating an issue".
+		"ticket": `{"fields": {"project": {"key": "SEC"}, "issuetype": {"name": "Task"}, "summary": "Miner on node-1 (high)",
+			"description": "a \"miner\"\n\nhttps://temporal.example.com/x", "labels": ["firebreak", "container"]}}`,
+		"isolate": `{"filter": {"ids": ["225494730938493804"]}, "data": {}}`,
+	} {
+		body, err := hooks.Parse(c.Hooks[name].Body)
+		require.NoError(t, err)
+		rendered, err := body.Render(&e)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(rendered))
 	}
 }
