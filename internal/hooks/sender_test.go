@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -215,4 +216,23 @@ func TestASlowServiceIsGivenUp(t *testing.T) {
 	cancel()
 	_, err = calls(t, to, nil).Call(ctx, "edr", "k", event())
 	require.False(t, failed(t, err).Final)
+}
+
+func TestAnAnswerWithoutAnEndIsReadInItsBeginning(t *testing.T) {
+	t.Parallel()
+	written := make(chan int, 1)
+	to := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+		all, chunk := 0, bytes.Repeat([]byte("a"), 64<<10)
+		for {
+			n, err := w.Write(chunk)
+			if all += n; err != nil {
+				written <- all
+				return
+			}
+		}
+	})
+	answer, err := calls(t, to, func(h *hooks.Hook) { h.Timeout = 5 * time.Second }).Call(t.Context(), "edr", "k", event())
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(answer.Excerpt, "aaa"))
+	require.Less(t, <-written, 64<<20)
 }
