@@ -25,6 +25,7 @@ bench-ingest: ## Measure the webhook in a flood, beside a bare-SDK program (ARGS
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
 	go -C dev build ./... # once, before tests that build it too run beside the compiler
+	@go -C dev/s3server tool -n versitygw >/dev/null # likewise
 	go -C dev test -timeout 20m ./...
 
 FUZZTIME = 60s
@@ -38,7 +39,7 @@ fuzz: ## Fuzz the decoder, the unwrapper and the router, a minute each (FUZZTIME
 	$(FUZZ) -fuzz '^FuzzRouter$$'
 
 .PHONY: lint
-lint: ## Check format, code, workflows and go.mod of both modules
+lint: ## Check format, code, workflows and go.mod of all modules
 	go -C dev build -o ../bin/ tool
 	@unformatted=$$(bin/gofumpt -l .) && { [ -z "$$unformatted" ] || { echo "gofumpt would change:" && echo "$$unformatted" && false; }; }
 	go vet ./...
@@ -48,3 +49,4 @@ lint: ## Check format, code, workflows and go.mod of both modules
 	bin/workflowcheck -config workflowcheck.config.yaml ./workflows/...
 	go mod tidy -diff
 	go -C dev mod tidy -diff
+	go -C dev/s3server mod tidy -diff

@@ -26,12 +26,13 @@ func dependencies(t *testing.T, pkg string) []string {
 func TestPackagesNeedOnlyWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	for pkg, allowed := range map[string][]string{
-		"internal/incident": {},
-		"internal/sysdig":   {},
-		"signals":           {"internal/incident"},
-		"internal/report":   {"internal/incident", "signals"},
-		"internal/notify":   {"internal/incident", "signals"},
-		"internal/hooks":    {"internal/catalogue", "internal/incident", "signals"},
+		"internal/catalogue": {},
+		"internal/incident":  {"internal/catalogue"},
+		"internal/sysdig":    {},
+		"signals":            {"internal/catalogue", "internal/incident"},
+		"internal/report":    {"internal/catalogue", "internal/incident", "signals"},
+		"internal/notify":    {"internal/catalogue", "internal/incident", "signals"},
+		"internal/hooks":     {"internal/catalogue", "internal/incident", "signals"},
 	} {
 		require.Subset(t, allowed, dependencies(t, pkg), pkg)
 	}

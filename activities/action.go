@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -58,6 +59,8 @@ type actionProgress struct {
 // before, and adopts the execution it finds; if none is found although a
 // submission may be on its way, it keeps looking for the time Settle before it
 // submits. A lookup that fails is retried; submitting without it never happens.
+// A conflict may mean that Sysdig does recognise the caller ID: it is looked up,
+// too, before it counts as a refusal.
 //
 // Nothing is submitted that the worker's own configuration does not permit, or
 // while containment is frozen.
@@ -70,44 +73,65 @@ func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Executi
 			progress = actionProgress{}
 		}
 	}
-	stop := heartbeats(ctx, func() any { return progress })
-	defer func() { stop() }()
-
-	if progress.ExecutionID == "" && (info.Attempt > 1 || in.Resumed) {
-		settled := progress.CleanAttempt != 0 && progress.CleanAttempt == info.Attempt-1
-		found, err := a.find(ctx, in, settled)
-		if err != nil {
-			return Execution{}, err
-		}
-		if found != nil {
-			stop()
-			progress = actionProgress{ExecutionID: found.ID, Adopted: true}
-			activity.RecordHeartbeat(ctx, progress)
-			stop = heartbeats(ctx, func() any { return progress })
-		}
-	}
+	known := progress
+	stop := heartbeats(ctx, func() any { return known })
 	if progress.ExecutionID == "" {
-		// Not before: what an earlier attempt has submitted is followed in any case.
-		if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
-			stop()
-			stop = func() {}
-			activity.RecordHeartbeat(ctx, actionProgress{CleanAttempt: info.Attempt})
-			return Execution{}, err
-		}
-		execution, err := a.submit(ctx, in)
+		var err error
+		progress, err = a.findOrSubmit(ctx, in, info.Attempt, progress)
 		stop()
 		if err != nil {
-			if !sysdig.MayHaveTakenEffect(err) {
-				activity.RecordHeartbeat(ctx, actionProgress{CleanAttempt: info.Attempt})
+			if progress != known {
+				activity.RecordHeartbeat(ctx, progress)
 			}
-			stop = func() {}
-			return Execution{}, toTemporal("submit "+in.Action, err)
+			return Execution{}, err
 		}
 		// Heartbeats tell of it soon; until then its caller ID finds it.
-		progress = actionProgress{ExecutionID: execution.ID}
 		stop = heartbeats(ctx, func() any { return progress })
 	}
-	return a.follow(ctx, in, progress)
+	done, err := a.follow(ctx, in, progress)
+	stop()
+	if err != nil {
+		// The next attempt need not look for it.
+		activity.RecordHeartbeat(ctx, progress)
+	}
+	return done, err
+}
+
+// findOrSubmit makes sure that there is one execution. Where there is none after
+// all, its progress says whether that is certain.
+func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt int32, before actionProgress) (actionProgress, error) {
+	if attempt > 1 || in.Resumed {
+		settled := before.CleanAttempt != 0 && before.CleanAttempt == attempt-1
+		found, err := a.find(ctx, in, settled)
+		if err != nil {
+			return before, err
+		}
+		if found != nil {
+			return actionProgress{ExecutionID: found.ID, Adopted: true}, nil
+		}
+	}
+	// Not before: what an earlier attempt has submitted is followed in any case.
+	clean := actionProgress{CleanAttempt: attempt}
+	if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
+		return clean, err
+	}
+	operation := "submit " + in.Action
+	execution, err := a.submit(ctx, in)
+	switch {
+	case err == nil:
+		return actionProgress{ExecutionID: execution.ID}, nil
+	case sysdig.MayHaveTakenEffect(err):
+		return before, unknowable(operation, err)
+	case hasStatus(err, http.StatusConflict):
+		found, lookupErr := a.find(ctx, in, false)
+		if lookupErr != nil {
+			return before, lookupErr
+		}
+		if found != nil {
+			return actionProgress{ExecutionID: found.ID, Adopted: true}, nil
+		}
+	}
+	return clean, toTemporal(operation, err)
 }
 
 // contains reports whether a freeze stops the action. To take one back is no
@@ -122,16 +146,24 @@ func (in *ActionInput) contains() bool {
 
 // submit asks Sysdig to carry the action out, or to undo it.
 func (a *Activities) submit(ctx context.Context, in ActionInput) (*sysdig.Execution, error) {
-	if in.Undo != "" {
-		return a.Sysdig.Undo(ctx, in.Undo, in.CallerID)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return nil, err
 	}
-	return a.Sysdig.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
+	if in.Undo != "" {
+		return account.Undo(ctx, in.Undo, in.CallerID)
+	}
+	return account.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
 }
 
 // find looks an execution up by its caller ID.
 func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*sysdig.Execution, error) {
 	return lookFor(ctx, a, settled, func() (*sysdig.Execution, error) {
-		executions, err := a.Sysdig.ExecutionsByCaller(ctx, in.CallerID)
+		account, err := a.sysdig(in.Tenant)
+		if err != nil {
+			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
+		}
+		executions, err := account.ExecutionsByCaller(ctx, in.CallerID)
 		if err != nil {
 			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
 		}
@@ -160,13 +192,20 @@ func lookFor[T any](ctx context.Context, a *Activities, settled bool, look func(
 
 // follow polls an execution until Sysdig has carried it out.
 func (a *Activities) follow(ctx context.Context, in ActionInput, progress actionProgress) (Execution, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Execution{}, unknowable("follow "+in.Action, err)
+	}
+	begun := time.Now()
 	// The first looks come quickly: most actions take a moment.
 	for wait := min(a.poll(), 50*time.Millisecond); ; wait = min(2*wait, a.poll()) {
-		execution, err := a.Sysdig.Execution(ctx, progress.ExecutionID)
-		if err != nil {
+		execution, err := account.Execution(ctx, progress.ExecutionID)
+		switch {
+		case hasStatus(err, http.StatusNotFound) && time.Since(begun) < a.settle():
+			// It was accepted: not everything that answers for Sysdig may know yet.
+		case err != nil:
 			return Execution{}, unknowable("follow "+in.Action, err)
-		}
-		if execution.Done() {
+		case execution.Done():
 			if !execution.Succeeded() {
 				return Execution{}, temporal.NewNonRetryableApplicationError(
 					fmt.Sprintf("%s: Sysdig reports %s: %s", in.Action, execution.Status, reason(execution)), ErrFailed, nil)
@@ -177,16 +216,6 @@ func (a *Activities) follow(ctx context.Context, in ActionInput, progress action
 			return Execution{}, err
 		}
 	}
-}
-
-// unknowable maps the error of a lookup: where it would be the same next time,
-// nobody can say any more what became of the execution.
-func unknowable(operation string, err error) error {
-	mapped := toTemporal(operation, err)
-	if isFinal(mapped) {
-		return temporal.NewNonRetryableApplicationError(mapped.Error(), ErrAmbiguous, err)
-	}
-	return mapped
 }
 
 func reason(e *sysdig.Execution) string {

@@ -24,7 +24,10 @@ import (
 // Activities are the side effects, with what they need. The method values of a
 // nil *Activities name them in playbooks.
 type Activities struct {
+	// Sysdig is the account without a name, nil where there is none, and Tenants are
+	// the others by theirs. Only the method sysdig picks one.
 	Sysdig   *sysdig.Client
+	Tenants  map[string]*sysdig.Client
 	Evidence *evidence.Store
 	Log      *slog.Logger
 	// Temporal is where histories are read, and Guard tells whether containment is
@@ -45,8 +48,10 @@ type Activities struct {
 	// Settle is how long a submission that may have been lost is looked for
 	// before it is submitted again. Zero means DefaultSettle.
 	Settle time.Duration
-	// Stall is how long a download may stand still before it begins anew. Zero
-	// means DefaultStall.
+	// Grace is how long a capture may take. Zero means DefaultGrace.
+	Grace time.Duration
+	// Stall is how long a download may stand still before it counts as broken off.
+	// Zero means DefaultStall.
 	Stall time.Duration
 }
 
@@ -57,12 +62,17 @@ const (
 	// DefaultSettle is longer than a request is likely to be on its way after
 	// its sender died.
 	DefaultSettle = 10 * time.Second
+	// DefaultGrace is twice the longest duration of a capture: an agent does not
+	// always start one, and Sysdig never says so (sysdig-sdk-python,
+	// examples/create_sysdig_capture.py).
+	DefaultGrace = 10 * time.Minute
 	// DefaultStall is longer than a transfer that will go on stands still.
 	DefaultStall = time.Minute
 )
 
 func (a *Activities) poll() time.Duration   { return cmp.Or(a.Poll, DefaultPoll) }
 func (a *Activities) settle() time.Duration { return cmp.Or(a.Settle, DefaultSettle) }
+func (a *Activities) grace() time.Duration  { return cmp.Or(a.Grace, DefaultGrace) }
 func (a *Activities) stall() time.Duration  { return cmp.Or(a.Stall, DefaultStall) }
 
 // sleep waits, unless the activity is cancelled or its worker stops first.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -36,17 +38,24 @@ type bench struct {
 	*testsuite.TestActivityEnvironment
 	sysdig  *sysdigtest.Server
 	dir     string
-	stalled atomic.Bool // downloads stop in the middle
+	stalled atomic.Bool            // downloads stop in the middle
+	instead atomic.Pointer[string] // what downloads give for a capture
 
 	activities *activities.Activities
+	suite      *testsuite.WorkflowTestSuite
 }
 
 func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	t.Helper()
 	server := sysdigtest.Start(t, options)
-	b := &bench{sysdig: server, dir: t.TempDir()}
+	t.Cleanup(func() { require.Empty(t, server.Invalid(), "requests that Sysdig does not describe") })
+	b := &bench{sysdig: server, dir: t.TempDir(), suite: new(testsuite.WorkflowTestSuite)}
 	// Between them stands what a network can do and a Sysdig does not.
 	network := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if instead := b.instead.Load(); instead != nil && strings.HasSuffix(r.URL.Path, "/download") {
+			_, _ = io.WriteString(w, *instead)
+			return
+		}
 		if b.stalled.Load() && strings.HasSuffix(r.URL.Path, "/download") {
 			_, _ = io.CopyN(w, sysdigtest.CaptureReader(1, 1<<20), 1<<19)
 			_ = http.NewResponseController(w).Flush()
@@ -62,14 +71,13 @@ func newBench(t *testing.T, options sysdigtest.Options) *bench {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 
-	var suite testsuite.WorkflowTestSuite
 	discard := slog.New(slog.DiscardHandler)
-	suite.SetLogger(log.NewStructuredLogger(discard))
-	env := suite.NewTestActivityEnvironment()
+	b.suite.SetLogger(log.NewStructuredLogger(discard))
+	env := b.suite.NewTestActivityEnvironment()
 	env.SetTestTimeout(time.Minute)
 	b.activities = &activities.Activities{
 		Sysdig: client, Evidence: store, Log: discard, Guard: thawed{}, Approvals: rules(t, ""),
-		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: 2 * time.Second,
+		Poll: time.Millisecond, Settle: 20 * time.Millisecond, Stall: time.Second,
 	}
 	env.RegisterActivity(b.activities)
 	b.TestActivityEnvironment = env
@@ -218,38 +226,6 @@ func TestAFailureThatSysdigReportsIsNotRetried(t *testing.T) {
 	require.ErrorContains(t, err, "KILL_CONTAINER: Sysdig reports FAILED")
 }
 
-func TestEveryAnswerOfSysdigIsRetriedOrNotAsItShould(t *testing.T) {
-	t.Parallel()
-	for code := 400; code < 600; code++ {
-		want := activities.ErrRefused
-		switch {
-		case code == http.StatusUnauthorized || code == http.StatusForbidden:
-			want = activities.ErrForbidden
-		case code == http.StatusNotFound:
-			want = activities.ErrNotFound
-		case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
-			want = ""
-		}
-		if http.StatusText(code) == "" {
-			continue
-		}
-		t.Run(http.StatusText(code), func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, sysdigtest.Options{})
-			b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Status: code, RetryAfter: 7 * time.Second})
-			_, err := run[activities.Execution](b, a.ExecuteAction, kill())
-			if want != "" {
-				require.Equal(t, want, final(t, err))
-				return
-			}
-			app := retried(t, err)
-			if code == http.StatusTooManyRequests {
-				require.Equal(t, 7*time.Second, app.NextRetryDelay())
-			}
-		})
-	}
-}
-
 func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 	t.Parallel()
 	twins := []sysdigtest.Host{
@@ -260,7 +236,18 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 		in   activities.EnrichInput
 		want string
 	}{
+		"by host ID":                          {activities.EnrichInput{HostID: "id-2"}, "id-2"},
+		"by MAC address":                      {activities.EnrichInput{MAC: "aa:00:00:00:00:02"}, "id-2"},
 		"by MAC address, however written":     {activities.EnrichInput{MAC: "AA-00-00-00-00-02"}, "id-2"},
+		"by MAC address, however Sysdig does": {activities.EnrichInput{MAC: "aa:00:00:00:00:04"}, "id-4"},
+		"not by a MAC that two hosts share":   {activities.EnrichInput{MAC: "aa:00:00:00:00:09"}, ""},
+		"by name, in any case":                {activities.EnrichInput{HostName: "Alone"}, "id-3"},
+		"by its bare name":                    {activities.EnrichInput{HostName: "WEB-1"}, "id-4"},
+		"by its name with a domain":           {activities.EnrichInput{HostName: "alone.example.com"}, "id-3"},
+		"not by the name in another domain":   {activities.EnrichInput{HostName: "web-1.example.org"}, ""},
+		"not by a bare name of two domains":   {activities.EnrichInput{HostName: "web-2"}, ""},
+		"by the whole name of one of those":   {activities.EnrichInput{HostName: "web-2.example.org"}, "id-6"},
+		"not by a part of a name":             {activities.EnrichInput{HostName: "web"}, ""},
 		"by host ID before anything else":     {activities.EnrichInput{HostID: "id-1", MAC: "aa:00:00:00:00:02"}, "id-1"},
 		"not by a name that two hosts share":  {activities.EnrichInput{HostName: "twin"}, ""},
 		"not by nothing":                      {activities.EnrichInput{}, ""},
@@ -269,7 +256,12 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			hosts := append(twins[:2:2], sysdigtest.Host{Name: "alone", MAC: "aa:00:00:00:00:03", ID: "id-3", AgentID: 3})
+			hosts := append(twins[:2:2], []sysdigtest.Host{
+				{Name: "alone", MAC: "aa:00:00:00:00:03", ID: "id-3", AgentID: 3},
+				{Name: "web-1.example.com", MAC: "AA-00-00-00-00-04", ID: "id-4", AgentID: 4},
+				{Name: "web-2.example.com", MAC: "aa:00:00:00:00:09", ID: "id-5", AgentID: 5},
+				{Name: "web-2.example.org", MAC: "aa:00:00:00:00:09", ID: "id-6", AgentID: 6},
+			}...)
 			b := newBench(t, sysdigtest.Options{Hosts: hosts})
 			found, err := run[activities.Enrichment](b, a.Enrich, test.in)
 			require.NoError(t, err)
@@ -305,6 +297,7 @@ func TestACaptureIsTakenAndStoredWithItsHash(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, size, file.Size)
+	require.Empty(t, file.NotCapture)
 	require.Equal(t, []string{"ann"}, file.ApprovedBy)
 
 	hash := sha256.New()
@@ -343,19 +336,114 @@ func TestACaptureOfABusyHostWaitsItsTurn(t *testing.T) {
 	require.Positive(t, retried(t, err).NextRetryDelay())
 }
 
-func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
+func TestACaptureIsFollowedWhereverSysdigTellsItsStatus(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	const newer, older, list = "GET /api/v1/captures/{id}", "GET /api/sysdig/{id}", "GET /api/sysdig"
+	for _, without := range [][]string{{newer}, {newer, older}, {newer, list}} {
+		b := newBench(t, sysdigtest.Options{Without: without})
+		created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+		require.NoError(t, err)
+		done, err := run[activities.Capture](b, a.AwaitCapture, created)
+		require.NoError(t, err, without)
+		require.EqualValues(t, 64<<10, done.Size)
+	}
+	b := newBench(t, sysdigtest.Options{Without: []string{newer, older, list}})
+	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
+	require.NoError(t, err)
+	_, err = run[activities.Capture](b, a.AwaitCapture, created)
+	require.Equal(t, activities.ErrNotFound, final(t, err))
+}
+
+// neverStarted is a capture that its agent, which is not connected, ignores.
+func neverStarted(t *testing.T, b *bench) activities.Capture {
+	t.Helper()
+	in := captureOfNode()
+	in.AgentID = "1"
+	created, err := run[activities.Capture](b, a.CreateCapture, in)
+	require.NoError(t, err)
+	return created
+}
+
+func TestACaptureThatIsNeverStartedIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.activities.Grace = 50 * time.Millisecond
+	capture := neverStarted(t, b)
+	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	require.Equal(t, activities.ErrFailed, final(t, err))
+	require.ErrorContains(t, err, "still requested after 50ms: the agent may never have started it")
+}
+
+// The worker that began to wait is gone: what it told before is when it began.
+func TestACaptureIsGivenUpHoweverManyAttemptsWaitedForIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	capture := neverStarted(t, b)
+	var told atomic.Value
+	b.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		var began time.Time
+		if details.Get(&began) == nil {
+			told.CompareAndSwap(nil, began)
+		}
+	})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/", Times: 1, Status: http.StatusBadGateway})
+	before := time.Now()
+	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	retried(t, err)
+	require.NotNil(t, told.Load(), "however short an attempt is, it tells when it began")
+	require.WithinRange(t, told.Load().(time.Time), before, time.Now())
+
+	b.SetHeartbeatDetails(time.Now().Add(-activities.DefaultGrace - time.Second))
+	_, err = run[activities.Capture](b, a.AwaitCapture, capture)
+	require.Equal(t, activities.ErrFailed, final(t, err))
+}
+
+// captured takes a capture to be saved.
+func (b *bench) captured(t *testing.T) activities.SaveInput {
+	t.Helper()
 	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
 	done, err := run[activities.Capture](b, a.AwaitCapture, created)
 	require.NoError(t, err)
+	return activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
+}
+
+// stored are the names of what is stored of that capture's incident.
+func (b *bench) stored(t *testing.T) []string {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Join(b.dir, "capture:node-1:host", "run-1"))
+	require.NoError(t, err)
+	names := []string{}
+	for _, file := range files {
+		names = append(names, file.Name())
+	}
+	return names
+}
+
+func TestADownloadThatBreaksOffGoesOnWithinTheAttempt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	in := b.captured(t)
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 2, Truncate: true})
+	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
+	require.NoError(t, err)
+	hash := sha256.New()
+	_, err = io.Copy(hash, sysdigtest.CaptureReader(in.Capture.ID, 1<<20))
+	require.NoError(t, err)
+	require.Equal(t, hex.EncodeToString(hash.Sum(nil)), file.SHA256)
+	require.Equal(t, 3, b.sysdig.Requests(http.MethodGet, "/api/v1/captures/*/download"))
+	require.Equal(t, []string{"firebreak-0001.scap"}, b.stored(t))
+}
+
+func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20, NoRange: true})
+	in := b.captured(t)
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 1, Truncate: true})
-	in := activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
-	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	_, err := run[activities.StoredFile](b, a.SaveCapture, in)
+	require.ErrorContains(t, err, "unexpected EOF")
 	retried(t, err)
-	_, err = os.Stat(filepath.Join(b.dir, "capture:node-1:host", "run-1", "firebreak-0001.scap"))
-	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Empty(t, b.stored(t))
 	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
 	require.NoError(t, err)
 	require.EqualValues(t, 1<<20, file.Size)
@@ -364,16 +452,36 @@ func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
 func TestADownloadThatStandsStillBeginsAnew(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, sysdigtest.Options{})
-	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
-	require.NoError(t, err)
+	in := b.captured(t)
 	b.stalled.Store(true)
-	in := activities.SaveInput{Capture: created, WorkflowID: "capture:node-1:host", RunID: "run-1"}
-	_, err = run[activities.StoredFile](b, a.SaveCapture, in)
+	_, err := run[activities.StoredFile](b, a.SaveCapture, in)
 	require.ErrorContains(t, err, "the download stands still")
 	retried(t, err)
-	files, err := os.ReadDir(filepath.Join(b.dir, "capture:node-1:host", "run-1"))
-	require.NoError(t, err)
-	require.Empty(t, files)
+	require.Empty(t, b.stored(t))
+}
+
+func TestWhatIsNoCaptureIsStoredForWhatItIs(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ body, want string }{
+		"an error page": {"<!doctype html><html>502</html>", `it begins with "<!doctype html><": want the section header`},
+		"JSON":          {`{"a":1}`, "it begins with"},
+		"nothing":       {"", "it is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, sysdigtest.Options{})
+			in := b.captured(t)
+			b.instead.Store(&tc.body)
+			file, err := run[activities.StoredFile](b, a.SaveCapture, in)
+			require.NoError(t, err)
+			require.Contains(t, file.NotCapture, tc.want)
+			require.Equal(t, "firebreak-0001.not-a-capture", file.Name)
+			require.Equal(t, []string{file.Name}, b.stored(t))
+			body, err := os.ReadFile(filepath.Join(b.dir, "capture:node-1:host", "run-1", file.Name))
+			require.NoError(t, err)
+			require.Equal(t, tc.body, string(body))
+		})
+	}
 }
 
 func TestTheManifestListsEverythingThatIsStored(t *testing.T) {

@@ -26,6 +26,8 @@ type CaptureInput struct {
 	ContainerID string            `json:"container_id,omitzero"` // absent: the whole host
 	Duration    incident.Duration `json:"duration"`
 	Filter      string            `json:"filter,omitzero"`
+	// Tenant is the Sysdig account, "" for the one without a name.
+	Tenant string `json:"tenant,omitzero"`
 	// Since is a time before the capture can have been created.
 	Since time.Time `json:"since"`
 	// Resumed says that an earlier run may have created it already.
@@ -41,16 +43,13 @@ type Capture struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
 	Size int64  `json:"size,omitzero"`
+	// Tenant is the Sysdig account that it is in.
+	Tenant string `json:"tenant,omitzero"`
 }
 
 // outstandingDelay is how long a capture waits before it asks for its turn
 // again: Sysdig takes one capture per host at a time.
 const outstandingDelay = 5 * time.Second
-
-// captureGrace is how long a capture may take, twice the longest duration: an
-// agent does not always start one, and Sysdig never says so (sysdig-sdk-python,
-// examples/create_sysdig_capture.py).
-const captureGrace = 10 * time.Minute
 
 // clockSkew is how far Sysdig's clock may be from ours when a capture is looked
 // for: to miss one would mean to take it twice.
@@ -76,19 +75,23 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 			return Capture{}, err
 		}
 		if found != nil {
-			return Capture{ID: found.ID, Name: in.Name}, nil
+			return Capture{ID: found.ID, Name: in.Name, Tenant: in.Tenant}, nil
 		}
 	}
 	if err := a.permit(ctx, in.Claim, false); err != nil {
 		return Capture{}, err
 	}
-	created, err := a.Sysdig.CreateCapture(ctx, sysdig.CaptureRequest{
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Capture{}, err
+	}
+	created, err := account.CreateCapture(ctx, sysdig.CaptureRequest{
 		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,
 		Agent:    sysdig.Agent{ID: in.AgentID, Customer: in.CustomerID, MachineID: in.MAC, HostName: in.HostName},
 		Duration: time.Duration(in.Duration), Filter: in.Filter,
 	})
 	if err == nil {
-		return Capture{ID: created.ID, Name: in.Name}, nil
+		return Capture{ID: created.ID, Name: in.Name, Tenant: in.Tenant}, nil
 	}
 	stop()
 	stop = func() {}
@@ -106,7 +109,11 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 // findCapture looks a capture up by its name.
 func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled bool) (*sysdig.Capture, error) {
 	return lookFor(ctx, a, settled, func() (*sysdig.Capture, error) {
-		captures, err := a.Sysdig.Captures(ctx, in.Since.Add(-clockSkew), time.Now().Add(clockSkew))
+		account, err := a.sysdig(in.Tenant)
+		if err != nil {
+			return nil, unknowable("look up the capture by its name", err)
+		}
+		captures, err := account.Captures(ctx, in.Since.Add(-clockSkew), time.Now().Add(clockSkew))
 		if err != nil {
 			return nil, unknowable("look up the capture by its name", err)
 		}
@@ -120,18 +127,25 @@ func (a *Activities) findCapture(ctx context.Context, in CaptureInput, settled b
 	})
 }
 
-// AwaitCapture polls a capture until its file can be downloaded. It only reads.
+// AwaitCapture polls a capture until its file can be downloaded, or until it has
+// taken longer than Grace, however many attempts and workers that takes. It only
+// reads.
 func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Capture{}, err
+	}
 	started := time.Now()
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &started); err != nil {
 			started = time.Now()
 		}
 	}
+	activity.RecordHeartbeat(ctx, started) // also if this attempt is a short one
 	stop := heartbeats(ctx, func() any { return started })
 	defer stop()
 	for wait := min(a.poll(), 200*time.Millisecond); ; wait = min(2*wait, a.poll()) {
-		capture, err := a.Sysdig.Capture(ctx, in.ID)
+		capture, err := account.Capture(ctx, in.ID)
 		if err != nil {
 			return Capture{}, toTemporal("poll capture", err)
 		}
@@ -140,10 +154,10 @@ func (a *Activities) AwaitCapture(ctx context.Context, in Capture) (Capture, err
 			return Capture{}, temporal.NewNonRetryableApplicationError(
 				fmt.Sprintf("capture %d: Sysdig reports %s", in.ID, capture.Status), ErrFailed, nil)
 		case capture.Done():
-			return Capture{ID: in.ID, Name: in.Name, Size: capture.Size}, nil
-		case time.Since(started) > captureGrace:
+			return Capture{ID: in.ID, Name: in.Name, Size: capture.Size, Tenant: in.Tenant}, nil
+		case time.Since(started) > a.grace():
 			return Capture{}, temporal.NewNonRetryableApplicationError(
-				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, captureGrace), ErrFailed, nil)
+				fmt.Sprintf("capture %d is still %s after %s: the agent may never have started it", in.ID, capture.Status, a.grace()), ErrFailed, nil)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return Capture{}, err

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -14,26 +15,45 @@ type EnrichInput struct {
 	HostName string `json:"host_name,omitzero"`
 	HostID   string `json:"host_id,omitzero"`
 	MAC      string `json:"mac,omitzero"`
+	// EventID is the event's at Sysdig, "" for one that is not Sysdig's.
+	EventID string `json:"event_id,omitzero"`
+	// Tenant is the Sysdig account, "" for the one without a name.
+	Tenant string `json:"tenant,omitzero"`
 }
 
 // Enrichment is what Sysdig knows besides. Absent values stay absent.
 type Enrichment struct {
 	Host   incident.Host   `json:"host,omitzero"`
 	Tenant incident.Tenant `json:"tenant,omitzero"`
+	// Event is the event as Sysdig's events API has it, nil where it has none.
+	Event *incident.Incident `json:"event,omitempty"`
 	// Note says where it comes from, or why there is nothing.
 	Note string `json:"note"`
 }
 
-// Enrich looks the host up among the connected agents, by ID, MAC address or
-// name in this order, and the customer the token belongs to. It only reads. A
-// token that may not see the customer costs the customer only: the agent names
-// it too.
+// Enrich looks the host up among the connected agents, by ID, MAC address, name
+// or the name with and without its domain, in this order, and the customer the
+// token belongs to; and the event itself, for a notification or a SIEM passes on
+// less than Sysdig knows. It only reads. A token that may not see the customer or
+// the event costs no more than that: the agent names the customer, too.
 func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, error) {
-	agents, err := a.Sysdig.ConnectedAgents(ctx)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return Enrichment{}, err
+	}
+	event, err := readEvent(ctx, account, in.EventID)
+	if err != nil {
+		return Enrichment{}, err
+	}
+	if event != nil {
+		in.HostID, in.MAC = cmp.Or(in.HostID, event.Host.ID), cmp.Or(in.MAC, event.Host.MAC)
+		in.HostName = cmp.Or(in.HostName, event.Host.Name)
+	}
+	agents, err := account.ConnectedAgents(ctx)
 	if err != nil {
 		return Enrichment{}, toTemporal("list connected agents", err)
 	}
-	var found Enrichment
+	found := Enrichment{Event: event}
 	if agent, by := matchAgent(agents, in); agent != nil {
 		found.Host = incident.Host{
 			ID: agent.HostID, Name: agent.HostName, MAC: incident.NormaliseMAC(agent.MachineID), AgentID: agent.ID,
@@ -43,7 +63,7 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 	} else {
 		found.Note = fmt.Sprintf("none of the %d connected agents is this host", len(agents))
 	}
-	user, err := a.Sysdig.Me(ctx)
+	user, err := account.Me(ctx)
 	switch {
 	case err == nil:
 		if found.Tenant.ID == "" {
@@ -62,13 +82,15 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 // value that several agents share decides nothing: acting on the wrong host is
 // worse than asking.
 func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
+	mac := incident.NormaliseMAC(in.MAC)
 	for _, by := range []struct {
 		name, value string
-		of          func(*sysdig.Agent) string
+		matches     func(*sysdig.Agent) bool
 	}{
-		{"host ID", in.HostID, func(a *sysdig.Agent) string { return a.HostID }},
-		{"MAC address", incident.NormaliseMAC(in.MAC), func(a *sysdig.Agent) string { return incident.NormaliseMAC(a.MachineID) }},
-		{"host name", strings.ToLower(in.HostName), func(a *sysdig.Agent) string { return strings.ToLower(a.HostName) }},
+		{"host ID", in.HostID, func(a *sysdig.Agent) bool { return a.HostID == in.HostID }},
+		{"MAC address", mac, func(a *sysdig.Agent) bool { return incident.NormaliseMAC(a.MachineID) == mac }},
+		{"host name", in.HostName, func(a *sysdig.Agent) bool { return strings.EqualFold(a.HostName, in.HostName) }},
+		{"host name but for its domain", in.HostName, func(a *sysdig.Agent) bool { return sameHost(a.HostName, in.HostName) }},
 	} {
 		if by.value == "" {
 			continue
@@ -76,7 +98,7 @@ func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
 		var match *sysdig.Agent
 		count := 0
 		for i := range agents {
-			if by.of(&agents[i]) == by.value {
+			if by.matches(&agents[i]) {
 				match = &agents[i]
 				count++
 			}
@@ -86,4 +108,13 @@ func matchAgent(agents []sysdig.Agent, in EnrichInput) (*sysdig.Agent, string) {
 		}
 	}
 	return nil, ""
+}
+
+// sameHost reports whether two names are those of one host, if not both name its
+// domain: a bare name fits any domain, two domains must be the same.
+func sameHost(a, b string) bool {
+	shortA, domainA, _ := strings.Cut(a, ".")
+	shortB, domainB, _ := strings.Cut(b, ".")
+	return shortA != "" && strings.EqualFold(shortA, shortB) &&
+		(domainA == "" || domainB == "" || strings.EqualFold(domainA, domainB))
 }

@@ -47,7 +47,11 @@ type DescribeInput struct {
 // DescribeAction looks an action up in Sysdig's own catalogue, which may have
 // more than the one here. What Sysdig knows nothing of is refused. It only reads.
 func (a *Activities) DescribeAction(ctx context.Context, in DescribeInput) (*catalogue.Action, error) {
-	known, err := a.Sysdig.Actions(ctx)
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	known, err := account.Actions(ctx)
 	if err != nil {
 		return nil, toTemporal("list the actions that Sysdig knows", err)
 	}

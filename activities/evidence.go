@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"firebreak/internal/evidence"
@@ -29,16 +29,20 @@ type SaveInput struct {
 	ApprovedBy []string `json:"approved_by,omitempty"`
 }
 
-// SaveCapture streams a capture's file from Sysdig into the evidence store. An
-// attempt that is cut short leaves nothing behind, and the next one begins
-// anew. A body that is shorter than announced, or no capture at all, is never
-// stored.
+// SaveCapture streams a capture's file from Sysdig into the evidence store. A
+// download that breaks off is taken up again where it did, if Sysdig lets it.
+// Otherwise the attempt fails and leaves nothing behind, and the next one begins
+// anew. A body that is shorter than announced is never stored. What came whole
+// but is no capture, like an error page, is stored for what it is, under a name
+// of its own, and flagged.
 func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile, error) {
+	account, err := a.sysdig(in.Capture.Tenant)
+	if err != nil {
+		return StoredFile{}, err
+	}
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	watchdog := time.AfterFunc(a.stall(), func() { cut(errStalled) })
-	defer watchdog.Stop()
-	body, size, err := a.Sysdig.DownloadCapture(ctx, in.Capture.ID)
+	body, err := account.DownloadCapture(ctx, in.Capture.ID, a.stall())
 	if err != nil {
 		return StoredFile{}, toTemporal("download capture", err)
 	}
@@ -46,49 +50,50 @@ func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile,
 	stop := heartbeats(ctx, func() any { return nil })
 	defer stop()
 
-	var refused error
-	check := func(head []byte) error {
-		refused = evidence.CheckCapture(head)
-		return refused
+	content := bufio.NewReaderSize(body, evidence.CaptureHead)
+	head, err := content.Peek(evidence.CaptureHead)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return StoredFile{}, toTemporal("download capture", err)
 	}
-	key := evidence.Prefix(in.WorkflowID, in.RunID) + in.Capture.Name + ".scap"
-	file, err := a.Evidence.Put(ctx, key, "application/octet-stream", &announced{body: body, left: size, alive: func() { watchdog.Reset(a.stall()) }}, check)
+	name, notCapture := in.Capture.Name+".scap", ""
+	if err := evidence.CheckCapture(head); err != nil {
+		name, notCapture = in.Capture.Name+".not-a-capture", err.Error()
+	}
+	watchdog := time.AfterFunc(storeStall, func() { cut(errStoreStalled) })
+	defer watchdog.Stop()
+	file, err := a.Evidence.Put(ctx, evidence.Prefix(in.WorkflowID, in.RunID)+name, "application/octet-stream",
+		&guarded{r: content, watchdog: watchdog})
 	switch {
-	case refused != nil:
-		return StoredFile{}, temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("capture %d is not stored: %s", in.Capture.ID, refused), ErrEvidence, refused)
-	case err != nil:
-		// The cause, where there is one, says more than that it was cancelled.
-		return StoredFile{}, fmt.Errorf("store capture: %w", errors.Join(err, context.Cause(ctx)))
+	case err == nil:
+	case errors.Is(context.Cause(ctx), errStoreStalled):
+		return StoredFile{}, fmt.Errorf("store capture: %w", errStoreStalled)
+	default:
+		return StoredFile{}, toTemporal("store capture", err)
 	}
 	return StoredFile{
-		File: file, CaptureID: strconv.FormatInt(in.Capture.ID, 10), ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC(),
+		File: file, CaptureID: strconv.FormatInt(in.Capture.ID, 10), NotCapture: notCapture,
+		ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC(),
 	}, nil
 }
 
-// errStalled ends a download that stands still.
-var errStalled = errors.New("the download stands still")
+// storeStall is how long the evidence store may do nothing with what it has got.
+// S3 may take minutes to put the parts of an object together.
+const storeStall = 5 * time.Minute
 
-// announced makes a body that ends before its announced length an error, and
-// tells of every byte that it is alive.
-type announced struct {
-	body  io.Reader
-	left  int64 // negative: unknown
-	alive func()
+// errStoreStalled ends an attempt whose store stands still.
+var errStoreStalled = errors.New("the evidence store stands still")
+
+// guarded lets a watchdog run while its reader is not read from: the time that
+// reading takes is not the store's.
+type guarded struct {
+	r        io.Reader
+	watchdog *time.Timer
 }
 
-func (r *announced) Read(p []byte) (int, error) {
-	n, err := r.body.Read(p)
-	if n > 0 {
-		r.alive()
-	}
-	if r.left >= 0 {
-		r.left = max(0, r.left-int64(n))
-		if err == io.EOF && r.left > 0 { //nolint:errorlint // Read's contract is io.EOF itself
-			return n, io.ErrUnexpectedEOF
-		}
-	}
-	return n, err
+func (g *guarded) Read(p []byte) (int, error) {
+	g.watchdog.Stop()
+	defer g.watchdog.Reset(storeStall)
+	return g.r.Read(p)
 }
 
 // ReportInput is an incident that closes, and the files stored before.
@@ -125,7 +130,7 @@ func (a *Activities) StoreReport(ctx context.Context, in ReportInput) ([]StoredF
 	puts, putCtx := errgroup.WithContext(ctx)
 	for i, f := range files {
 		puts.Go(func() error {
-			file, err := a.Evidence.Put(putCtx, prefix+f.name, f.contentType, bytes.NewReader(f.content), nil)
+			file, err := a.Evidence.Put(putCtx, prefix+f.name, f.contentType, bytes.NewReader(f.content))
 			stored[i] = StoredFile{File: file, StoredAt: in.ClosedAt}
 			return err
 		})

@@ -34,19 +34,23 @@ type FetchInput struct {
 // outputs are not stored with what signs them. A repeated attempt writes the same
 // again.
 func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile, error) {
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return StoredFile{}, err
+	}
 	stop := heartbeats(ctx, func() any { return nil })
 	defer stop()
 	key := evidence.Prefix(in.WorkflowID, in.RunID) + strings.ToLower(in.Action) + "-" + in.ExecutionID
 	var file evidence.File
-	body, _, err := a.Sysdig.AcquiredFile(ctx, in.ExecutionID)
+	body, err := account.AcquiredFile(ctx, in.ExecutionID, a.stall())
 	var answer *sysdig.Error
 	switch {
 	case err == nil:
 		defer body.Close()
-		file, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body, nil)
+		file, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusBadRequest):
 		var execution *sysdig.Execution
-		if execution, err = a.Sysdig.Execution(ctx, in.ExecutionID); err != nil {
+		if execution, err = account.Execution(ctx, in.ExecutionID); err != nil {
 			return StoredFile{}, toTemporal("read what "+in.Action+" brought", err)
 		}
 		if len(execution.Outputs) == 0 {
@@ -79,5 +83,5 @@ func (a *Activities) storeOutputs(ctx context.Context, key string, outputs map[s
 	if err != nil {
 		return evidence.File{}, fmt.Errorf("encode outputs: %w", err)
 	}
-	return a.Evidence.Put(ctx, key, "application/json", io.MultiReader(bytes.NewReader(content), strings.NewReader("\n")), nil)
+	return a.Evidence.Put(ctx, key, "application/json", io.MultiReader(bytes.NewReader(content), strings.NewReader("\n")))
 }

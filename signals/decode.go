@@ -125,6 +125,21 @@ func DecodeEvents(raw converter.RawValue) (EventBatch, error) {
 	return b, nil
 }
 
+// DecodeTelling reads the payload of Told.
+func DecodeTelling(raw converter.RawValue) (Telling, error) {
+	var t Telling
+	if err := decode(raw, &t, `{"action":"action:KILL_CONTAINER:node-1","text":"contained"}`); err != nil {
+		return Telling{}, err
+	}
+	if t.Action == "" || len(t.Action) > maxTeller || t.Text == "" {
+		return Telling{}, errors.New(`want "action", the workflow ID of a manual action, and "text"`)
+	}
+	return t, nil
+}
+
+// maxTeller bounds the workflow ID that a telling names, in bytes.
+const maxTeller = 1000
+
 func checkAnalyst(name string) error {
 	switch {
 	case name == "":

@@ -28,15 +28,15 @@ const HostLevel = "host"
 //
 // Incidents of respond have the route's name behind the playbook's, for two
 // routes may answer two detections on one target. Where there are several Sysdig
-// tenants, that of the event comes next: hosts of two customers may have one
-// name.
+// tenants, that of the event comes next, as "tenant=acme": hosts of two customers
+// may have one name, and no host can take a tenant's.
 func WorkflowID(route *incident.Route, tenant string, inc *incident.Incident) string {
 	parts := []string{route.Playbook}
 	if route.Playbook == PlaybookRespond {
 		parts = append(parts, part(route.Name))
 	}
 	if tenant != "" {
-		parts = append(parts, part(tenant))
+		parts = append(parts, tenantPart(tenant))
 	}
 	prefix := strings.Join(parts, ":")
 	known := false
@@ -63,6 +63,11 @@ func WorkflowID(route *incident.Route, tenant string, inc *incident.Incident) st
 	}
 	return prefix + ":event:" + part(inc.ID)
 }
+
+// tenantPart tells a tenant in a workflow ID. No other part has the sign "=": a
+// host that calls itself like a tenant, with a colon or without, does not meet its
+// incidents.
+func tenantPart(tenant string) string { return "tenant=" + part(tenant) }
 
 // ManualID is the workflow ID of a manual action, for example
 // "action:KILL_CONTAINER:node-1:6949e5f10829": who asks for the same action on

@@ -94,3 +94,45 @@ func TestACallerIDNamesOneIntendedExecution(t *testing.T) {
 		require.NotEqual(t, id, other)
 	}
 }
+
+func TestNoEventCanTakeTheWorkflowIDOfAnotherTenantsIncident(t *testing.T) {
+	t.Parallel()
+	id := func(tenant, host, container string, by ...string) string {
+		return signals.WorkflowID(&incident.Route{Playbook: "crypto-miner", CorrelateBy: by}, tenant,
+			&incident.Incident{Host: incident.Host{Name: host}, Container: incident.Container{ID: container}})
+	}
+	require.Equal(t, "crypto-miner:tenant=acme:node-1:6949e5f10829", id("acme", "node-1", "6949e5f10829"))
+	seen := map[string]bool{}
+	for _, other := range []string{
+		id("acme", "node-1", "6949e5f10829"),
+		id("umbrella", "node-1", "6949e5f10829"),
+		id("", "node-1", "6949e5f10829"),
+		id("", "acme:node-1", "6949e5f10829"),
+		id("", "tenant=acme:node-1", "6949e5f10829"),
+		id("acme", "node-1", "", "host.name"),
+		id("", "acme", "node-1"),
+		id("", "tenant=acme", "node-1"),
+		id("", "acme", ""),
+		id("acme", "", ""),
+	} {
+		require.NotContains(t, seen, other)
+		seen[other] = true
+	}
+	require.Equal(t, "respond:quarantine:tenant=acme:node-1:host", signals.WorkflowID(
+		&incident.Route{Playbook: "respond", Name: "quarantine"}, "acme", &incident.Incident{Host: incident.Host{Name: "node-1"}}))
+}
+
+func TestAManualActionIsAskedForInEachTenantByItself(t *testing.T) {
+	t.Parallel()
+	id := func(tenant, of string) string {
+		in := signals.ManualInput{
+			Action: "KILL_CONTAINER", Tenant: tenant, Incident: of,
+			Parameters: map[string]signals.Scalar{"host.name": "node-1", "container.id": "6949e5f10829"},
+		}
+		return in.WorkflowID()
+	}
+	require.Equal(t, "action:KILL_CONTAINER:node-1:6949e5f10829", id("", ""))
+	require.Equal(t, "action:KILL_CONTAINER:node-1:6949e5f10829:tenant=acme", id("acme", ""))
+	of := "crypto-miner:tenant=acme:node-1:6949e5f10829"
+	require.Equal(t, id("", of), id("acme", of), "an incident has its own")
+}

@@ -78,5 +78,9 @@ func (in *ManualInput) WorkflowID() string {
 	if in.Undo != "" {
 		target = []string{"undo", in.Undo}
 	}
-	return ManualID(in.Action, target...)
+	id := ManualID(in.Action, target...)
+	if in.Tenant != "" && in.Incident == "" { // an incident's ID tells its own
+		id += ":" + tenantPart(in.Tenant)
+	}
+	return id
 }

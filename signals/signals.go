@@ -31,8 +31,12 @@ const (
 	Unfreeze = "unfreeze" // Instruction: containment is allowed again
 )
 
-// Events is the signal by which the starter adds events to an incident.
-const Events = "events"
+// Events is the signal by which the starter adds events to an incident, and Told
+// the one by which a manual action tells of itself in its war room.
+const (
+	Events = "events"
+	Told   = "told"
+)
 
 // descriptions are what Temporal Web's "Send a Signal" shows beside each name.
 var descriptions = map[string]string{
@@ -42,6 +46,7 @@ var descriptions = map[string]string{
 	Amend:   `Supply missing fields. Data: {"analyst":"YOU","fields":{"host.id":"ID"}}`,
 	Undo:    `Undo the last action, if it can be undone. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Events:  "Used by the starter to add events to the incident",
+	Told:    "Used by manual actions to tell of themselves",
 
 	Freeze:   `Stop every containment action, everywhere. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Unfreeze: `Allow containment actions again. Data: {"analyst":"YOU","reason":"WHY"}`,
@@ -192,6 +197,13 @@ type Amendment struct {
 	Analyst string            `json:"analyst"`
 	Fields  map[string]Scalar `json:"fields"`
 	Receipt string            `json:"receipt,omitzero"`
+}
+
+// Telling is the payload of Told: what a manual action says of itself.
+type Telling struct {
+	// Action is its workflow ID.
+	Action string `json:"action"`
+	Text   string `json:"text"`
 }
 
 // Instruction is the payload of Undo, Freeze and Unfreeze.

@@ -22,6 +22,7 @@ type delivery struct {
 	incident string // the workflow ID
 	route    *incident.Route
 	source   string
+	tenant   string
 	// events are in the order in which they came, repeated ones included.
 	events []incident.Incident
 	// size is what they take in a signal, in bytes of JSON.
@@ -40,7 +41,7 @@ type sorted struct {
 type ignored struct{ eventID, reason string }
 
 // assign finds the incident of each event.
-func assign(source string, events []incident.Event, router *incident.Router) (*sorted, error) {
+func assign(source *Source, events []incident.Event, router *incident.Router) (*sorted, error) {
 	s := &sorted{}
 	last := map[string]*delivery{} // by incident
 	for i := range events {
@@ -66,10 +67,10 @@ func assign(source string, events []incident.Event, router *incident.Router) (*s
 			s.oversized = append(s.oversized, event.Raw)
 			continue
 		}
-		id := signals.WorkflowID(route, "", &event.Incident)
+		id := signals.WorkflowID(route, source.Tenant, &event.Incident)
 		d := last[id]
 		if d == nil || d.size+size > maxSignal {
-			d = &delivery{incident: id, route: route, source: source}
+			d = &delivery{incident: id, route: route, source: source.Name, tenant: source.Tenant}
 			last[id] = d
 			s.deliveries = append(s.deliveries, d)
 		}

@@ -46,7 +46,7 @@ func (open) admits(*http.Request, []string) error { return nil }
 
 // newSource is a source as it is configured.
 func newSource(c *config.Starter, s *config.Source, log *slog.Logger) (Source, error) {
-	source := Source{Name: s.Name, Open: s.Auth.Type == config.AuthNone, MaxBody: int64(c.MaxBody)}
+	source := Source{Name: s.Name, Tenant: s.Tenant, Open: s.Auth.Type == config.AuthNone, MaxBody: int64(c.MaxBody)}
 	var err error
 	if source.Secrets, err = s.ResolveSecrets(); err != nil {
 		return source, err

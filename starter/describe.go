@@ -27,7 +27,7 @@ func summary(inc *incident.Incident) string {
 
 // details are the facts of an incident as a Markdown list. Every value is
 // escaped: events are text that an attacker can shape.
-func details(inc *incident.Incident, route *incident.Route) string {
+func details(inc *incident.Incident, route *incident.Route, tenant string) string {
 	process := inc.Process.Name
 	if inc.Process.PID != 0 {
 		process = strings.TrimSpace(process + " (PID " + strconv.FormatInt(inc.Process.PID, 10) + ")")
@@ -42,6 +42,7 @@ func details(inc *incident.Incident, route *incident.Route) string {
 		{"Policy", inc.Policy.Name},
 		{"Severity", fmt.Sprintf("%d, %s; priority %s", inc.Severity, inc.Severity.Label(), inc.Priority)},
 		{"Occurred", occurred},
+		{"Tenant", tenant},
 		{"Target", inc.Target()},
 		{"Image", join(":", inc.Container.Image, inc.Container.Tag)},
 		{"Kubernetes", join(" / ", inc.Kubernetes.Cluster, inc.Kubernetes.Namespace, inc.Kubernetes.WorkloadName, inc.Kubernetes.Pod)},

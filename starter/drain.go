@@ -155,7 +155,7 @@ func read(group []journal.Message) (n int, m *message, source string, err error)
 			break
 		}
 		if n == 0 {
-			m.route, source = k.Route, k.Source
+			m.route, m.tenant, source = k.Route, k.Tenant, k.Source
 		}
 		n++
 		m.size += k.Size

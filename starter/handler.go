@@ -170,7 +170,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 		return nil, p
 	}
 	// From here on the sender's patience does not matter: it may not send again.
-	answer, err := h.store(context.WithoutCancel(r.Context()), source.Name, events)
+	answer, err := h.store(context.WithoutCancel(r.Context()), source, events)
 	if err != nil {
 		h.log.Error("events were not stored", "source", source.Name, "error", err)
 		return nil, newProblem(http.StatusServiceUnavailable, "not every event could be stored: send them again").
@@ -181,8 +181,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 
 // store hands events to their incidents and what is no event to the quarantine.
 // The incidents come first: containment waits for them.
-func (h *Handler) store(ctx context.Context, source string, events []incident.Event) (*Answer, error) {
-	s, err := assign(source, events, h.router)
+func (h *Handler) store(ctx context.Context, from *Source, events []incident.Event) (*Answer, error) {
+	source := from.Name
+	s, err := assign(from, events, h.router)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 type message struct {
 	incident string // the workflow ID
 	route    *incident.Route
+	tenant   string
 	// events are distinct; again counts further deliveries of each, by ID.
 	events []incident.Incident
 	again  map[string]int
@@ -52,7 +53,7 @@ type merged struct {
 func (d *dispatcher) merge(tickets []*ticket) *merged {
 	first := tickets[0]
 	m := &merged{
-		message:  message{incident: first.incident, route: first.route},
+		message:  message{incident: first.incident, route: first.route, tenant: first.tenant},
 		repeated: make([]int, len(tickets)), stored: make([]*Reference, len(tickets)),
 	}
 	for i, t := range tickets {

@@ -73,7 +73,7 @@ func (d *dispatcher) signal(ctx context.Context, m *message, events []incident.I
 		batch.Duplicates += m.again[events[i].ID]
 	}
 	input := signals.Input{
-		Route: *m.route, Approvers: d.approvers, Revision: signals.Revision, Notify: d.notify, First: &events[0],
+		Route: *m.route, Approvers: d.approvers, Revision: signals.Revision, Notify: d.notify, Tenant: m.tenant, First: &events[0],
 	}
 	runID, started, err = d.temporal.SignalWithStart(ctx, d.options(m, &events[0], reuse), workflowType, input, batch)
 	if err == nil {
@@ -91,7 +91,7 @@ func (d *dispatcher) options(m *message, first *incident.Incident, reuse enums.W
 		TaskQueue:             d.taskQueue,
 		WorkflowIDReusePolicy: reuse,
 		StaticSummary:         summary(first),
-		StaticDetails:         details(first, m.route),
+		StaticDetails:         details(first, m.route, m.tenant),
 		TypedSearchAttributes: attributes(first),
 		Priority:              sdk.Priority{PriorityKey: first.Priority.Key()},
 	}

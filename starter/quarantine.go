@@ -32,7 +32,7 @@ func (h *Handler) keep(ctx context.Context, source, reason string, objects []jso
 	}
 	sum := sha256.Sum256(body)
 	key := fmt.Sprintf("quarantine/%s/%s-%s.json", source, now.Format("20060102T150405.000Z"), hex.EncodeToString(sum[:8]))
-	if _, err := h.quarantine.Put(ctx, key, "application/json", bytes.NewReader(body), nil); err != nil {
+	if _, err := h.quarantine.Put(ctx, key, "application/json", bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}
 	h.log.Warn("objects quarantined", "source", source, "reason", reason, "objects", len(objects), "key", key)

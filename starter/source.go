@@ -10,6 +10,10 @@ import (
 // Source is a sender of events, known by its name in the URL.
 type Source struct {
 	Name string
+	// Tenant is the Sysdig account that the events come from, by its name in the
+	// configuration; "" is the one account without a name. Incidents are of one
+	// tenant: their IDs begin with it.
+	Tenant string
 	// Open lets everybody in whom Allow does. Otherwise Auth decides as well.
 	Open bool
 	// Auth is how the sender shows that it may send; nil wants a bearer token.

@@ -25,7 +25,7 @@ import (
 
 // Quarantine stores what nobody recognised.
 type Quarantine interface {
-	Put(ctx context.Context, key, contentType string, r io.Reader, check func(head []byte) error) (evidence.File, error)
+	Put(ctx context.Context, key, contentType string, r io.Reader) (evidence.File, error)
 }
 
 var _ Quarantine = (*evidence.Store)(nil)

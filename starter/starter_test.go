@@ -179,7 +179,7 @@ type quarantine struct {
 	files map[string]string
 }
 
-func (q *quarantine) Put(_ context.Context, key, _ string, r io.Reader, _ func([]byte) error) (evidence.File, error) {
+func (q *quarantine) Put(_ context.Context, key, _ string, r io.Reader) (evidence.File, error) {
 	if q.err != nil {
 		return evidence.File{}, q.err
 	}

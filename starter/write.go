@@ -7,11 +7,12 @@ import (
 	"firebreak/internal/incident"
 )
 
-// kept is a delivery as the journal has it. The route is the one that was in force when
-// the event came.
+// kept is a delivery as the journal has it. Route and tenant are those that were
+// in force when the events came.
 type kept struct {
 	Route  *incident.Route     `json:"route"`
 	Source string              `json:"source"`
+	Tenant string              `json:"tenant,omitzero"`
 	Events []incident.Incident `json:"events"`
 	Size   int                 `json:"size"`
 }
@@ -21,7 +22,7 @@ type kept struct {
 func (d *dispatcher) write(id string, tickets []*ticket) (*Reference, error) {
 	bodies := make([][]byte, len(tickets))
 	for i, t := range tickets {
-		body, err := json.Marshal(kept{Route: t.route, Source: t.source, Events: t.events, Size: t.size})
+		body, err := json.Marshal(kept{Route: t.route, Source: t.source, Tenant: t.tenant, Events: t.events, Size: t.size})
 		if err != nil {
 			return nil, fmt.Errorf("encode for the journal: %w", err)
 		}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"log/slog"
 
 	"go.temporal.io/sdk/client"
@@ -29,16 +30,35 @@ var Module = fx.Module("worker",
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
 )
 
-func newSysdig(cfg *config.Config) (*sysdig.Client, error) {
-	app, api, err := cfg.SysdigURLs()
+// newSysdig is a client of each account: of the one without a name, nil where
+// there is none, and of the tenants by their names.
+func newSysdig(cfg *config.Config) (own *sysdig.Client, tenants map[string]*sysdig.Client, err error) {
+	accounts, err := cfg.SysdigAccounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	tenants = map[string]*sysdig.Client{}
+	var problems []error
+	for i := range accounts {
+		client, err := newClient(&accounts[i])
+		switch {
+		case err != nil:
+			problems = append(problems, err)
+		case accounts[i].Tenant == "":
+			own = client
+		default:
+			tenants[accounts[i].Tenant] = client
+		}
+	}
+	return own, tenants, errors.Join(problems...)
+}
+
+func newClient(account *config.Account) (*sysdig.Client, error) {
+	of, err := account.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	token, err := cfg.SysdigToken()
-	if err != nil {
-		return nil, err
-	}
-	return sysdig.NewClient(sysdig.Config{AppURL: app, APIURL: api, Token: token})
+	return sysdig.NewClient(of)
 }
 
 func newGuard(c client.Client, options client.Options, cfg *config.Config, log *slog.Logger) *guard.Watch {
@@ -67,11 +87,11 @@ func newHooks(cfg *config.Config, options client.Options) (*hooks.Sender, error)
 	return hooks.New(hooks.Config{Hooks: all, Link: web.Link}), nil
 }
 
-func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules, of *sysdig.Client, store *evidence.Store,
-	notifier *notify.Sender, hooks *hooks.Sender, log *slog.Logger,
+func newActivities(c client.Client, watch *guard.Watch, rules *approvals.Rules,
+	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, hooks *hooks.Sender, log *slog.Logger,
 ) *activities.Activities {
 	return &activities.Activities{
-		Sysdig: of, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier, Hooks: hooks,
+		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Guard: watch, Approvals: rules, Notifier: notifier, Hooks: hooks,
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	actionSaveCapture    = "SAVE_CAPTURE"
 	actionAmend          = "AMEND"
 	actionKeep           = "KEEP_CONTAINMENT"
+	actionUndo           = "UNDO"
 )
 
 // chooseKill is KILL_CONTAINER, or KILL_PROCESS for an event on the host
@@ -80,8 +81,11 @@ func saveRequest(inc incident.Incident, capture activities.Capture) question {
 	}
 }
 
-// captureFields are those that Sysdig's captures API cannot do without.
-func captureFields() []string {
+// captureFields are those that a capture cannot do without.
+func captureFields(options incident.CaptureOptions) []string {
+	if options.Backend == incident.BackendResponseAction {
+		return []string{"host.id"}
+	}
 	return []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
 }
 
@@ -92,7 +96,7 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	name := chooseKill(inc)
 	switch route.Playbook {
 	case signals.PlaybookCapture:
-		return captureFields()
+		return captureFields(route.Capture)
 	case signals.PlaybookRespond:
 		name = choose(route, inc)
 	case signals.PlaybookCryptoMiner:

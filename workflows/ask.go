@@ -114,6 +114,7 @@ func (r *response) publish(ctx workflow.Context, text string, state signals.Stat
 	r.announce(ctx, activities.ChangeRequest, actorFirebreak, signals.KindRequest, "%s (request %s, %sexpires %s)",
 		text, a.request.ID, putTo(a), a.request.ExpiresAt.Format(time.RFC3339))
 	r.setState(ctx, state)
+	r.lookAround(ctx)
 }
 
 // putTo says whom a request asks, if that is not just anybody.

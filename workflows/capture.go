@@ -3,6 +3,7 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -17,7 +18,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 	route := r.in.Route
 
 	// 1. Check the fields the capture needs; enrich, or ask an analyst.
-	if v := r.require(ctx, captureFields()); v != approved {
+	if v := r.require(ctx, captureFields(route.Capture)); v != approved {
 		return r.close(ctx, v.outcome())
 	}
 
@@ -33,6 +34,9 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 			continue
 		}
 		break
+	}
+	if route.Capture.Backend == incident.BackendResponseAction {
+		return r.close(ctx, signals.Captured) // into the customer's own storage
 	}
 
 	for {

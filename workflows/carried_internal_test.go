@@ -31,6 +31,8 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		"undoing": true,
 		// Nor while hooks are being called.
 		"calling": true,
+		// Related events are looked for once, by the run that asks first.
+		"lookedAround": true,
 	}
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	request, err := signals.NewRequest(actionKillContainer, "web", map[string]any{"container.id": "6949e5f10829"}, 3)
@@ -77,7 +79,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	require.True(t, isAmbiguous(again.failed))
 	require.Equal(t, describe(r.failed), describe(again.failed))
 	again.failed, r.failed = nil, nil
-	r.in, r.resuming, r.idle = in, true, true
+	r.in, r.resuming, r.idle, r.lookedAround = in, true, true, true
 	require.Equal(t, r, again)
 }
 

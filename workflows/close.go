@@ -38,7 +38,7 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	if r.undoing {
 		_ = workflow.Await(ctx, func() bool { return !r.undoing })
 	}
-	if outcome == signals.Contained && r.takenBack() {
+	if outcome == signals.Contained && r.takenBack() && r.approval.request.Action != actionUndo {
 		outcome = signals.Rejected
 	}
 	r.page.Pending = nil

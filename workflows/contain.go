@@ -55,7 +55,7 @@ func (r *response) execute(ctx workflow.Context) error {
 // Where it has policies that the starter did not know of, it takes those for
 // granted that would ask more, and says so: see withhold.
 func (r *response) claim(action string) approvals.Claim {
-	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action}
+	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Requester: r.requester}
 	if r.in.Approvers.Policies {
 		whole := r.page.Incident
 		claim.Incident = &whole

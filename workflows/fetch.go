@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -34,5 +36,9 @@ func (r *response) fetch(ctx workflow.Context, action *catalogue.Action) {
 func (r *response) keep(ctx workflow.Context, file activities.StoredFile) {
 	r.files = append(r.files, file)
 	r.page.Evidence = append(r.page.Evidence, file.Name)
-	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	text := fmt.Sprintf("stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	if file.NotCapture != "" {
+		text += fmt.Sprintf("; what Sysdig gave for capture %s is no capture: %s", file.CaptureID, file.NotCapture)
+	}
+	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "%s", text)
 }

@@ -69,13 +69,16 @@ func (r *response) complete(ctx workflow.Context, fields []string) bool {
 func (r *response) enrich(ctx workflow.Context) {
 	var a *activities.Activities
 	var found activities.Enrichment
-	in := activities.EnrichInput{HostName: r.page.Incident.Host.Name, HostID: r.page.Incident.Host.ID, MAC: r.page.Incident.Host.MAC}
+	in := activities.EnrichInput{HostName: r.page.Incident.Host.Name, HostID: r.page.Incident.Host.ID, MAC: r.page.Incident.Host.MAC, EventID: r.page.Incident.ID, Tenant: r.in.Tenant}
 	err := workflow.ExecuteActivity(lookup(ctx, "Look the host up in Sysdig"), a.Enrich, in).Get(ctx, &found)
 	if err != nil {
 		r.log(ctx, actorSysdig, signals.KindCheck, "enrichment failed: %s", describe(err))
 		return
 	}
 	filled := r.page.Incident.FillFrom(&incident.Incident{Host: found.Host, Tenant: found.Tenant})
+	if found.Event != nil {
+		filled = append(filled, r.page.Incident.FillFrom(found.Event)...)
+	}
 	if len(filled) == 0 {
 		r.log(ctx, actorSysdig, signals.KindCheck, "nothing to add: %s", found.Note)
 		return

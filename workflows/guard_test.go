@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -133,12 +132,10 @@ func TestTheGuardSurvivesWhatAnybodySends(t *testing.T) {
 }
 
 // TestTheGuardReadsAFloodThatCameWhileNoWorkerRan: the SDK gives up a task in
-// which a workflow computes for a second without a pause; here it has less
-// patience.
+// which a workflow computes for a second without a pause.
 func TestTheGuardReadsAFloodThatCameWhileNoWorkerRan(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: 300 * time.Millisecond})
 	b.RegisterDelayedCallback(func() {
 		for range 900 {
 			b.SignalWorkflowSkippingWorkflowTask(signals.Freeze, map[string]string{strings.Repeat("<", 2500): ""})

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"firebreak/activities"
-	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 	"firebreak/workflows"
@@ -198,15 +197,6 @@ func TestOnlyAContainmentCallsTheHooksOfOne(t *testing.T) {
 			require.Len(t, h.of("jira", activities.MomentClosed), 1)
 		})
 	}
-}
-
-func respondInput(action string) signals.Input {
-	if _, known := catalogue.Find(action); !known {
-		panic(action)
-	}
-	in := minerInput()
-	in.Route.Name, in.Route.Playbook, in.Route.Action = "files", signals.PlaybookRespond, action
-	return in
 }
 
 func TestAReopenedIncidentCallsItsHooksAgainUnderNewKeys(t *testing.T) {

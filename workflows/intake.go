@@ -13,7 +13,7 @@ import (
 // they arrive together: what they know of each other's order is lost by then,
 // so facts come before decisions, and a rejection before an approval.
 func intakeOrder() []string {
-	return []string{signals.Events, signals.Amend, signals.Note, signals.Undo, signals.Reject, signals.Approve}
+	return []string{signals.Events, signals.Told, signals.Amend, signals.Note, signals.Undo, signals.Reject, signals.Approve}
 }
 
 // listen takes signals for as long as the playbook runs. Nothing a person can
@@ -64,9 +64,12 @@ func (r *response) drain(ctx workflow.Context) {
 				break
 			}
 			r.idle = false
-			if name == signals.Events {
+			switch name {
+			case signals.Events:
 				r.addEvents(ctx, raw)
-			} else {
+			case signals.Told:
+				r.addTelling(ctx, raw)
+			default:
 				r.hear(ctx, name, raw)
 			}
 			if breath += len(raw.Payload().GetData()); breath > maxBreath {

@@ -215,7 +215,7 @@ func (r *response) resume() error {
 	if f := c.Failed; f != nil {
 		r.failed = temporal.NewNonRetryableApplicationError(f.Message, f.Type, nil)
 	}
-	r.resuming, r.idle = true, true
+	r.resuming, r.idle, r.lookedAround = true, true, true
 	return nil
 }
 

@@ -3,9 +3,13 @@ package workflows
 import (
 	"strings"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
+	"firebreak/internal/catalogue"
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -23,8 +27,12 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	if r.approval != nil {
 		request = r.approval.request.ID
 	}
+	name := signals.CaptureName(info.WorkflowExecution.ID, info.FirstRunID, request)
+	if options.Backend == incident.BackendResponseAction {
+		return r.recordByAction(ctx, name, claim)
+	}
 	in := activities.CaptureInput{
-		Name:        signals.CaptureName(info.WorkflowExecution.ID, info.FirstRunID, request),
+		Name:        name,
 		HostName:    inc.Host.Name,
 		MAC:         inc.Host.MAC,
 		AgentID:     inc.Host.AgentID,
@@ -32,6 +40,7 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		ContainerID: inc.Container.ID,
 		Duration:    options.Duration,
 		Filter:      options.Filter,
+		Tenant:      r.in.Tenant,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
 		Claim:       claim,
@@ -46,6 +55,34 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	}
 	r.failed, r.demanded = nil, nil
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d is done, %d bytes", r.capture.ID, r.capture.Size)
+	return nil
+}
+
+// recordByAction takes a capture by the response action CAPTURE. Its file goes to
+// a storage of the customer's own, under the name given here; how it could be
+// had from there is the storage's business.
+func (r *response) recordByAction(ctx workflow.Context, name string, claim approvals.Claim) error {
+	inc, options := r.page.Incident, r.in.Route.Capture
+	action, _ := catalogue.Find(actionCapture)
+	parameters, err := action.Fill(map[string]any{
+		"capture.remote_storage_configuration_id": options.StorageConfigurationID,
+		"capture.duration_ns":                     int64(options.Duration),
+		"capture.filters":                         options.Filter,
+		"capture.token":                           name,
+	}, inc.Lookup)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(err.Error(), activities.ErrRefused, nil)
+	}
+	var a *activities.Activities
+	var done activities.Execution
+	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
+	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
+	if err := workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done); err != nil {
+		return unanswered(err)
+	}
+	r.failed, r.demanded = nil, nil
+	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindCapture,
+		"CAPTURE %s: execution %s; the file %s is in the storage %s", done.Status, done.ID, name, options.StorageConfigurationID)
 	return nil
 }
 
@@ -68,9 +105,7 @@ func (r *response) save(ctx workflow.Context) error {
 		return err
 	}
 	r.failed, r.demanded = nil, nil
-	r.files = append(r.files, file)
-	r.page.Evidence = append(r.page.Evidence, file.Name)
-	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)
+	r.keep(ctx, file)
 	return nil
 }
 
@@ -81,16 +116,16 @@ func (r *response) recordFirst(ctx workflow.Context) {
 	if r.resuming {
 		return
 	}
-	if missing := r.page.Incident.Missing(captureFields()...); len(missing) > 0 {
+	if missing := r.page.Incident.Missing(captureFields(r.in.Route.Capture)...); len(missing) > 0 {
 		r.enrich(ctx)
-		if missing = r.page.Incident.Missing(captureFields()...); len(missing) > 0 {
+		if missing = r.page.Incident.Missing(captureFields(r.in.Route.Capture)...); len(missing) > 0 {
 			r.log(ctx, actorFirebreak, signals.KindCapture, "no capture before containment, missing: %s", strings.Join(missing, ", "))
 			return
 		}
 	}
 	r.setState(ctx, signals.Capturing)
 	err := r.record(ctx, true)
-	if err == nil {
+	if err == nil && r.in.Route.Capture.Backend != incident.BackendResponseAction {
 		r.setState(ctx, signals.Saving)
 		err = r.save(ctx)
 	}

@@ -82,6 +82,9 @@ type response struct {
 	// that follows ends; zero before.
 	containedAt, watchUntil time.Time
 
+	// lookedAround is set once related events were looked for.
+	lookedAround bool
+
 	capture activities.Capture
 	files   []activities.StoredFile
 	// reported are the files that the last close stored.
@@ -96,9 +99,22 @@ type response struct {
 	next error
 }
 
-// open takes the incident's first event and registers everything people can
-// send or ask, before anything blocks.
+// open begins an incident, and takes its first event.
 func open(ctx workflow.Context, in signals.Input, playbook string) (*response, error) {
+	r, err := begin(ctx, in, playbook)
+	if err != nil {
+		return nil, err
+	}
+	// Whoever starts a playbook without the starter may send the event later.
+	if err := workflow.Await(ctx, func() bool { return r.page.Events.Count > 0 }); err != nil {
+		return nil, err
+	}
+	r.call(ctx, activities.MomentOpened, r.in.Route.OnOpened)
+	return r, nil
+}
+
+// begin registers everything people can send or ask, before anything blocks.
+func begin(ctx workflow.Context, in signals.Input, playbook string) (*response, error) {
 	info := workflow.GetInfo(ctx)
 	in.Route = in.Route.WithDefaults()
 	r := &response{
@@ -133,11 +149,6 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 	r.listen(ctx)
 	r.notifier(ctx)
 	r.refresh(ctx)
-	// Whoever starts a playbook without the starter may send the event later.
-	if err := workflow.Await(ctx, func() bool { return r.page.Events.Count > 0 }); err != nil {
-		return nil, err
-	}
-	r.call(ctx, activities.MomentOpened, r.in.Route.OnOpened)
 	return r, nil
 }
 

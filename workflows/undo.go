@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -76,7 +77,7 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	r.undoing = true
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		_ = r.undo(ctx, m.analyst) // is in the war room
+		_ = r.undo(ctx, m.analyst) // its failure is in the war room
 		r.undoing = false
 	})
 }
@@ -87,18 +88,18 @@ func (r *response) undoer() *approval {
 	return &approval{policy: r.in.Route.Approval, approvers: r.in.Approvers}
 }
 
-// undo undoes the last action, for an analyst, or for nobody where the route does
-// it by itself, and follows that to its end.
-func (r *response) undo(ctx workflow.Context, analyst string) error {
+// undo undoes the last action, for the analysts who want it, nobody where the
+// route does it by itself, and follows that to its end.
+func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	var a *activities.Activities
 	last := r.lastAction()
 	info := workflow.GetInfo(ctx)
 	r.undos++
 	claim := r.claim(last.Action)
-	claim.Undo, claim.ApprovedBy = true, nil
+	claim.Undo, claim.ApprovedBy = true, analysts
 	by := actorFirebreak
-	if analyst != "" {
-		by, claim.ApprovedBy = analyst, []string{analyst}
+	if len(analysts) > 0 {
+		by = strings.Join(analysts, " and ")
 	}
 	in := activities.ActionInput{
 		Action:   last.Action,
@@ -142,11 +143,11 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) verdi
 		if v == approved || v == movedOn {
 			return v
 		}
-		by := ""
+		var by []string
 		if v == rejected {
-			by = r.approval.by
+			by = append(by, r.approval.by)
 		}
-		if r.undo(ctx, by) == nil {
+		if r.undo(ctx, by...) == nil {
 			return v
 		}
 	}

@@ -26,5 +26,8 @@ func Register(r worker.WorkflowRegistry, t Thawed) {
 	r.RegisterWorkflowWithOptions(t.in(Capture), workflow.RegisterOptions{Name: signals.WorkflowCapture})
 	r.RegisterWorkflowWithOptions(t.in(CryptoMiner), workflow.RegisterOptions{Name: signals.WorkflowCryptoMiner})
 	r.RegisterWorkflowWithOptions(t.in(Respond), workflow.RegisterOptions{Name: signals.WorkflowRespond})
+	r.RegisterWorkflowWithOptions(func(ctx workflow.Context, in signals.ManualInput) (signals.Page, error) {
+		return ResponseAction(workflow.WithValue(ctx, thawedKey{}, t), in)
+	}, workflow.RegisterOptions{Name: signals.WorkflowResponseAction})
 	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +37,8 @@ type bench struct {
 	vet    func(activities.VetInput) (activities.Vetting, error)
 	choose func(activities.ApprovalInput) (incident.Approval, error)
 	notify func(activities.Notification) ([]string, error)
+	// related knows of no other event.
+	related func(activities.RelatedInput) ([]signals.RelatedEvent, error)
 
 	executed []activities.ActionInput
 	notified []activities.Notification
@@ -68,6 +72,7 @@ func newBench(t *testing.T) *bench {
 	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, nil }
 	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) { return in.Route, nil }
 	b.notify = func(activities.Notification) ([]string, error) { return nil, nil }
+	b.related = func(activities.RelatedInput) ([]signals.RelatedEvent, error) { return []signals.RelatedEvent{}, nil }
 	var a *activities.Activities
 	b.RegisterActivity(a)
 	b.OnActivity(a.Vet, mock.Anything, mock.Anything).Return(
@@ -94,6 +99,16 @@ func newBench(t *testing.T) *bench {
 		func(_ context.Context, in activities.Capture) (activities.Capture, error) { return in, nil }).Maybe()
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
+	b.OnActivity(a.Related, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.RelatedInput) ([]signals.RelatedEvent, error) {
+			return b.related(in)
+		}).Maybe()
+	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.FetchInput) (activities.StoredFile, error) {
+			file := activities.StoredFile{ApprovedBy: in.ApprovedBy}
+			file.Name, file.SHA256 = in.ExecutionID+".bin", "feed"
+			return file, nil
+		}).Maybe()
 	b.OnActivity(a.StoreReport, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.ReportInput) ([]activities.StoredFile, error) {
 			b.reported = append(b.reported, in.Page)
@@ -410,6 +425,24 @@ func TestCaptureIsTakenAndSavedOnceBothWereApproved(t *testing.T) {
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Len(t, page.Evidence, 2)
 	require.Contains(t, page.Evidence[0], ".scap")
+}
+
+func TestWhatIsNoCaptureIsToldInTheWarRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	save := b.save
+	b.save = func(in activities.SaveInput) (activities.StoredFile, error) {
+		file, err := save(in)
+		file.NotCapture = "it is empty: want a .scap file"
+		return file, err
+	}
+	page := b.run(workflows.Capture, captureInput(), miner())
+	require.True(t, slices.ContainsFunc(page.WarRoom, func(e signals.Entry) bool {
+		return e.Kind == signals.KindEvidence &&
+			strings.HasSuffix(e.Text, "what Sysdig gave for capture 7 is no capture: it is empty: want a .scap file")
+	}))
 }
 
 func TestCaptureThatIsNotSavedStaysInSysdig(t *testing.T) {

@@ -143,7 +143,11 @@ func (i *incident) verify(page signals.Page) evidence.Manifest {
 	}
 	stored, err := i.evidence.List(i.ctx, prefix)
 	require.NoError(i.t, err)
-	require.ElementsMatch(i.t, want, stored)
+	var keys []string
+	for _, object := range stored {
+		keys = append(keys, object.Key)
+	}
+	require.ElementsMatch(i.t, want, keys)
 	return manifest
 }
 

@@ -53,6 +53,8 @@ type installation struct {
 	starterEnv  []string
 	starterArgs []string
 	starterURL  string
+	// source is the name that senders post to; "" is sysdig.
+	source      string
 	starterProc *process
 	// http is how senders talk to the starter.
 	http *http.Client
@@ -79,6 +81,7 @@ func prepare(t *testing.T, temporal *temporalServer, routes string, options sysd
 	ctx := f.ctx
 	options.Hosts = []sysdigtest.Host{f.host}
 	f.sysdig = sysdigtest.Start(t, options)
+	t.Cleanup(func() { require.Empty(t, f.sysdig.Invalid(), "requests that Sysdig does not describe") })
 	var err error
 	f.evidence, err = evidence.Open(ctx, "file://"+f.evidenceDir)
 	require.NoError(t, err)

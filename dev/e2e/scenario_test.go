@@ -219,7 +219,7 @@ func unknownHost(f *installation, e event) {
 	}
 	labels := e["labels"].(map[string]any)
 	delete(labels, "host.mac")
-	labels["host.hostName"] = f.host.Name + ".internal"
+	labels["host.hostName"] = "not-" + f.host.Name
 }
 
 // unknownContainer has the event come from a container that is not there.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,7 +88,7 @@ func (f *installation) send(ctx context.Context, events ...event) (answer, error
 	if err != nil {
 		return answer{}, fmt.Errorf("encode events: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.starterURL+"/v1/events/sysdig", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.starterURL+"/v1/events/"+cmp.Or(f.source, "sysdig"), bytes.NewReader(body))
 	if err != nil {
 		return answer{}, fmt.Errorf("send events: %w", err)
 	}

@@ -54,6 +54,19 @@ func TestAnActionThatWasAcceptedBeforeTheWorkerDiedIsAdopted(t *testing.T) {
 	require.Equal(t, 1, f.sysdig.Requests(http.MethodPost, executions))
 }
 
+// The worker is missed after ten seconds, and the list of executions is that far
+// behind and more: the next worker must look until the list has caught up.
+func TestAnActionThatIsListedLateIsAdopted(t *testing.T) {
+	t.Parallel()
+	f := install(t, shared, routes, sysdigtest.Options{ListLag: 15 * time.Second})
+	f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, Latency: time.Minute})
+	i := f.killDuring(f.openMiner, "KILL_CONTAINER", executions)
+	f.worker()
+	page := i.contained()
+	require.True(t, told(page, signals.KindAction, "submitted earlier and adopted"))
+	require.Equal(t, 1, f.sysdig.Requests(http.MethodPost, executions))
+}
+
 // Here the request that the worker died over never took effect. The next worker
 // cannot know, looks for it, and submits it once more.
 func TestAnActionThatWasLostWithTheWorkerIsSubmittedAgain(t *testing.T) {

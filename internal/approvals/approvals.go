@@ -39,6 +39,9 @@ func New(cfg *config.Config) (*Rules, error) {
 // Trust is how approvals are trusted.
 func (r *Rules) Trust() signals.Trust { return r.approvers.Trust }
 
+// Approvers are who there is to ask.
+func (r *Rules) Approvers() signals.Approvers { return r.approvers }
+
 // Choose is how an action on an incident is to be asked for whose route says so.
 func (r *Rules) Choose(action string, inc *incident.Incident, route incident.Approval) incident.Approval {
 	return r.policies.For(action, inc, route)
@@ -63,6 +66,8 @@ type Claim struct {
 	Action   string        `json:"action"`
 	// ApprovedBy are those who approved, none if nobody was asked.
 	ApprovedBy []string `json:"approved_by,omitempty"`
+	// Requester is who asked for a manual action, and does not count among them.
+	Requester string `json:"requester,omitzero"`
 	// First says that it is a capture that the route wants taken before it
 	// contains, which nobody is asked for.
 	First bool `json:"first,omitzero"`
@@ -123,6 +128,9 @@ func (r *Rules) Check(c Claim) error {
 	}
 	entitled := map[string]bool{}
 	for _, name := range c.ApprovedBy {
+		if c.Requester != "" && strings.EqualFold(name, c.Requester) {
+			continue
+		}
 		if r.approvers.Trust == signals.TrustOpen || slices.Contains(r.approvers.Members(groups), name) {
 			entitled[strings.ToLower(name)] = true
 		}

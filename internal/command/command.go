@@ -110,7 +110,7 @@ func (s *session) root() *cobra.Command {
 		cobra.FixedCompletions([]cobra.Completion{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
-		s.incidentsCommand(), s.showCommand(), s.approveCommand(), s.rejectCommand(),
+		s.incidentsCommand(), s.showCommand(), s.evidenceCommand(), s.approveCommand(), s.rejectCommand(),
 		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.freezeCommand(), s.unfreezeCommand(),
 	)
 	describeVariables(root)

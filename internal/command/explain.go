@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"firebreak/internal/config"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 	"firebreak/workflows"
@@ -31,7 +32,7 @@ type explanation struct {
 }
 
 func (s *session) explainCommand() *cobra.Command {
-	var routes string
+	var routes, source string
 	cmd := &cobra.Command{
 		Use:   "explain FILE",
 		Short: "Say what a payload would do, offline",
@@ -44,14 +45,15 @@ func (s *session) explainCommand() *cobra.Command {
 			if routes != "" {
 				path = routes
 			}
-			return s.explain(args[0], path)
+			return s.explain(args[0], path, source)
 		},
 	}
+	cmd.Flags().StringVar(&source, "source", "", "`NAME` of the source that the payload would come from; its tenant is in the workflow ID")
 	cmd.Flags().StringVar(&routes, "routes", "", "configuration `FILE` whose routes are used, instead of --config's")
 	return cmd
 }
 
-func (s *session) explain(file, configPath string) error {
+func (s *session) explain(file, configPath, source string) error {
 	cfg, err := s.loadFile(configPath)
 	if err != nil {
 		return err
@@ -59,6 +61,10 @@ func (s *session) explain(file, configPath string) error {
 	router, err := incident.NewRouter(cfg.Routes)
 	if err != nil {
 		return fmt.Errorf("read routes: %w", err)
+	}
+	tenant, err := tenantOf(cfg, source)
+	if err != nil {
+		return err
 	}
 	body, err := s.read(file)
 	if err != nil {
@@ -70,7 +76,7 @@ func (s *session) explain(file, configPath string) error {
 	}
 	explanations, matched := make([]explanation, 0, len(events)), false
 	for i := range events {
-		e := explain(&events[i], router)
+		e := explain(&events[i], router, tenant)
 		matched = matched || e.Route != ""
 		explanations = append(explanations, e)
 	}
@@ -83,6 +89,21 @@ func (s *session) explain(file, configPath string) error {
 	return nil
 }
 
+// tenantOf is the tenant of a source, "" where none is named.
+func tenantOf(cfg *config.Config, source string) (string, error) {
+	if source == "" {
+		return "", nil
+	}
+	names := make([]string, len(cfg.Starter.Sources))
+	for i, s := range cfg.Starter.Sources {
+		if s.Name == source {
+			return s.Tenant, nil
+		}
+		names[i] = s.Name
+	}
+	return "", &UsageError{fmt.Errorf("--source %q: want one of starter.sources, %s", source, strings.Join(names, ", "))}
+}
+
 func (s *session) read(file string) ([]byte, error) {
 	if file == "-" {
 		return io.ReadAll(s.Stdin)
@@ -90,7 +111,7 @@ func (s *session) read(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-func explain(event *incident.Event, router *incident.Router) explanation {
+func explain(event *incident.Event, router *incident.Router, tenant string) explanation {
 	e := explanation{Adapter: event.Adapter, Path: event.Path, Ignored: event.Ignored, Routes: []incident.Verdict{}, Missing: []string{}}
 	if event.Adapter == "" || event.Ignored != "" {
 		return e
@@ -101,7 +122,7 @@ func explain(event *incident.Event, router *incident.Router) explanation {
 	e.Routes = append(e.Routes, verdicts...)
 	if route != nil {
 		e.Route = route.Name
-		e.WorkflowID = signals.WorkflowID(route, "", inc)
+		e.WorkflowID = signals.WorkflowID(route, tenant, inc)
 		e.Missing = append(e.Missing, inc.Missing(workflows.RequiredFields(route, inc)...)...)
 	}
 	return e

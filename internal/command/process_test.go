@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -117,6 +118,47 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 			require.Equal(t, c.want, got, out.String())
 		})
 	}
+}
+
+func TestSetupChecksEveryTenant(t *testing.T) {
+	t.Parallel()
+	acme := sysdigtest.Start(t, sysdigtest.Options{Token: "token-of-acme", CustomerName: "Acme Corp"})
+	umbrella := sysdigtest.Start(t, sysdigtest.Options{Token: "token-of-umbrella", CustomerName: "Umbrella"})
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `
+sysdig:
+  tenants:
+    - {name: acme, app_url: %[1]q, api_url: %[1]q, token: "${ACME}"}
+    - {name: umbrella, app_url: %[2]q, api_url: %[2]q, token: "${UMBRELLA}"}
+    - {name: initech, region: us4, token: "${INITECH}"}
+starter: {sources: [{name: a, auth: {type: none}, tenant: acme}]}
+`, acme.URL, umbrella.URL), 0o600))
+	var out, errs bytes.Buffer
+	command.Run(t.Context(), []string{"setup", "--config", file}, command.Env{
+		Environ: []string{
+			"TEMPORAL_ADDRESS=" + nowhere(t), "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir(),
+			"ACME=token-of-acme", "UMBRELLA=token-of-acme",
+		},
+		Stdout: &out, Stderr: &errs,
+	})
+	require.Regexp(t, `(?m)^ok    sysdig tenant acme: .* of customer 55001 \(Acme Corp\) at `+acme.URL+`, agents: \d+ connected$`, out.String())
+	require.Regexp(t, `(?m)^FAIL  sysdig tenant umbrella: .*401`, out.String())
+	require.Regexp(t, `(?m)^FAIL  sysdig tenant initech: tenant initech: .*sysdig.tenants\[2\].token: environment variable INITECH is not set$`, out.String())
+	require.NotContains(t, out.String(), "sysdig token", "nobody needs the account without a name")
+	require.NotContains(t, out.String()+errs.String(), "token-of-acme")
+}
+
+func TestAWorkerDoesNotStartWithoutATenantsToken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "firebreak.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`sysdig: {tenants: [{name: acme, region: us4, token: "${ACME}"}]}`), 0o600))
+	var log bytes.Buffer
+	code := command.Run(t.Context(), []string{"worker", "--config", file, "--metrics-listen", "127.0.0.1:0"}, command.Env{
+		Environ: []string{"TEMPORAL_ADDRESS=" + nowhere(t), "SYSDIG_SECURE_API_TOKEN=x", "FIREBREAK_EVIDENCE_URL=file://" + t.TempDir()},
+		Stdout:  &log, Stderr: &log,
+	})
+	require.Equal(t, 2, code, "as any mistake in the configuration")
+	require.Contains(t, log.String(), "tenant acme: "+file+":1:53: sysdig.tenants[0].token: environment variable ACME is not set")
 }
 
 func TestSetupChecksTheURLsOfNotificationsAndSendsNothing(t *testing.T) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,7 @@ func (s *session) setupCommand() *cobra.Command {
 		Use:   "setup",
 		Short: "Register the search attributes and check that everything is reachable",
 		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
-			"checks the configuration, Temporal, the Sysdig token, the evidence store and the URLs of notifications, to\n" +
+			"checks the configuration, Temporal, the Sysdig tokens, the evidence store and the URLs of notifications, to\n" +
 			"which it sends nothing. Exit code 1 if a check fails.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -97,27 +99,50 @@ func (s *session) checkTemporal(ctx context.Context) []check {
 	}
 }
 
+// checkSysdig checks the accounts side by side: many tenants whose hosts swallow
+// packets are waited for once.
 func checkSysdig(ctx context.Context, cfg *config.Config) []check {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	app, api, err := cfg.SysdigURLs()
-	token, tokenErr := cfg.SysdigToken()
-	if err := errors.Join(err, tokenErr); err != nil {
-		return []check{result("sysdig token", "", err)}
-	}
-	c, err := sysdig.NewClient(sysdig.Config{AppURL: app, APIURL: api, Token: token})
+	accounts, err := cfg.SysdigAccounts()
 	if err != nil {
 		return []check{result("sysdig token", "", err)}
+	}
+	checks := make([][]check, len(accounts))
+	var group sync.WaitGroup
+	for i := range accounts {
+		group.Go(func() { checks[i] = checkAccount(ctx, &accounts[i]) })
+	}
+	group.Wait()
+	return slices.Concat(checks...)
+}
+
+// checkAccount checks an account's token, and that of the one without a name in
+// two lines.
+func checkAccount(ctx context.Context, account *config.Account) []check {
+	name := "sysdig token"
+	if account.Tenant != "" {
+		name = "sysdig tenant " + account.Tenant
+	}
+	of, err := account.Resolve()
+	if err != nil {
+		return []check{result(name, "", err)}
+	}
+	c, err := sysdig.NewClient(of)
+	if err != nil {
+		return []check{result(name, "", err)}
 	}
 	user, err := c.Me(ctx)
 	if err != nil {
-		return []check{result("sysdig token", "", err)}
+		return []check{result(name, "", err)}
 	}
 	agents, err := c.ConnectedAgents(ctx)
-	return []check{
-		result("sysdig token", fmt.Sprintf("%s of customer %s (%s) at %s", user.Username, user.CustomerID, user.CustomerName, app), nil),
-		result("sysdig agents", fmt.Sprintf("%d connected", len(agents)), err),
+	whose := fmt.Sprintf("%s of customer %s (%s) at %s", user.Username, user.CustomerID, user.CustomerName, of.AppURL)
+	connected := fmt.Sprintf("%d connected", len(agents))
+	if account.Tenant != "" {
+		return []check{result(name, whose+", agents: "+connected, err)}
 	}
+	return []check{result(name, whose, nil), result("sysdig agents", connected, err)}
 }
 
 func checkEvidence(ctx context.Context, url string) check {
@@ -125,7 +150,7 @@ func checkEvidence(ctx context.Context, url string) check {
 	defer cancel()
 	store, err := evidence.Open(ctx, url)
 	if err == nil {
-		_, err = store.Put(ctx, evidenceProbe, "text/plain", strings.NewReader("Written by firebreak setup.\n"), nil)
+		_, err = store.Put(ctx, evidenceProbe, "text/plain", strings.NewReader("Written by firebreak setup.\n"))
 		err = errors.Join(err, store.Close())
 	}
 	return result("evidence store", url+" is writable", err)

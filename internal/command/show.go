@@ -90,6 +90,9 @@ func writePage(w io.Writer, page *signals.Page) error {
 	t.row("run", page.RunID)
 	t.row("state", string(page.State))
 	t.row("playbook", fmt.Sprintf("%s, route %s", page.Playbook, page.Route))
+	if page.Tenant != "" {
+		t.row("tenant", page.Tenant)
+	}
 	t.row("events", fmt.Sprintf("%d, %d duplicates", page.Events.Count, page.Events.Duplicates))
 	writeRequest(t, page)
 	t.indent = ""

@@ -24,13 +24,14 @@ func TestShowTellsWhatIsAskedAndHowToAnswer(t *testing.T) {
 	i.page.Pending.ExpiresAt = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	i.page.Incident = incident.Incident{ID: "event-1", Host: incident.Host{Name: "node-1"}}
 	i.page.Evidence = []string{"capture.scap"}
+	i.page.Tenant = "acme"
 	i.page.WarRoom = append(i.page.WarRoom, signals.Entry{Actor: "eve", Kind: signals.KindNote, Text: "hi\n\x1b[1Aapproved\u202e"})
 	code, stdout, stderr := run(t, i.temporal(), "show", minerID)
 	require.Equal(t, 0, code, stderr)
 	for _, want := range []string{
 		"awaiting-approval", "0123456789ab", "container.id=6949e5f10829", "2026-05-01 12:00:00Z",
 		"firebreak approve " + minerID + " --reason WHY", "firebreak reject " + minerID + " --reason WHY",
-		"node-1", "capture.scap", "approved CAPTURE: earlier",
+		"node-1", "tenant        acme\n", "capture.scap", "approved CAPTURE: earlier",
 		"hi \uFFFD[1Aapproved\uFFFD\n", // what somebody wrote cannot draw on the terminal
 	} {
 		require.Contains(t, stdout, want)

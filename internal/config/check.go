@@ -26,8 +26,8 @@ const (
 	maxBody = 16 << 20
 )
 
-// sourceName is what can stand in a URL's path as it is.
-var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+// plainName is what can stand in a URL's path as it is, and in an incident's ID.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // check reports everything that is wrong with the values.
 func (c *Config) check(wrong report) {
@@ -39,6 +39,7 @@ func (c *Config) check(wrong report) {
 	}
 	checkURL("sysdig.app_url", c.Sysdig.AppURL, wrong)
 	checkURL("sysdig.api_url", c.Sysdig.APIURL, wrong)
+	c.checkTenants(wrong)
 	checkListen("starter.listen", c.Starter.Listen, wrong)
 	if err := CheckJournal(c.Starter.Journal); err != nil {
 		wrong("starter.journal", "%q: %w", c.Starter.Journal, err)
@@ -66,7 +67,7 @@ func (c *Config) checkSources(wrong report) {
 	first := map[string]int{}
 	for i, s := range c.Starter.Sources {
 		path := fmt.Sprintf("starter.sources[%d]", i)
-		if !sourceName.MatchString(s.Name) {
+		if !plainName.MatchString(s.Name) {
 			wrong(path+".name", "%q: want letters, digits, dots, dashes and underscores: it is part of the webhook's URL", s.Name)
 		} else if earlier, taken := first[s.Name]; taken {
 			wrong(path+".name", "%q is the name of starter.sources[%d] too; want another", s.Name, earlier)
@@ -79,9 +80,7 @@ func (c *Config) checkSources(wrong report) {
 				wrong(fmt.Sprintf("%s.allow[%d]", path, n), "%q: %w", text, err)
 			}
 		}
-		if s.Tenant != "" {
-			wrong(path+".tenant", notSupported)
-		}
+		c.checkTenant(path+".tenant", &s, wrong)
 	}
 }
 
@@ -148,7 +147,6 @@ func (c *Config) checkReserved(wrong report) {
 		path string
 		used bool
 	}{
-		{"sysdig.tenants", len(c.Sysdig.Tenants) > 0},
 		{"guard.protected", len(c.Guard.Protected) > 0},
 		{"guard.budgets", len(c.Guard.Budgets) > 0},
 	} {

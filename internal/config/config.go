@@ -23,7 +23,6 @@ import (
 	"slices"
 
 	"firebreak/internal/incident"
-	"firebreak/internal/sysdig"
 	"firebreak/signals"
 )
 
@@ -61,7 +60,7 @@ type Temporal struct {
 	WebURL string `yaml:"web_url" json:"web_url"`
 }
 
-// Sysdig is the Sysdig Secure account.
+// Sysdig is the Sysdig Secure account, and those of tenants.
 type Sysdig struct {
 	Region string `yaml:"region" json:"region"`
 	// SecureURL is SYSDIG_SECURE_URL, the application host as Sysdig's Terraform
@@ -71,8 +70,19 @@ type Sysdig struct {
 	AppURL string `yaml:"app_url" json:"app_url"`
 	APIURL string `yaml:"api_url" json:"api_url"`
 	Token  Secret `yaml:"token" json:"token"`
-	// Tenants is reserved.
-	Tenants []any `yaml:"tenants" json:"tenants"`
+	// Tenants are further accounts, for sources that name one. Without a token of
+	// its own, the section is none where every source names a tenant.
+	Tenants []Tenant `yaml:"tenants" json:"tenants"`
+}
+
+// Tenant is a Sysdig account under a name. Its keys mean what the section's own
+// do, but nothing stands in for what is not written.
+type Tenant struct {
+	Name   string `yaml:"name" json:"name"`
+	Region string `yaml:"region" json:"region"`
+	AppURL string `yaml:"app_url" json:"app_url"`
+	APIURL string `yaml:"api_url" json:"api_url"`
+	Token  Secret `yaml:"token" json:"token"`
 }
 
 // Starter is the webhook server.
@@ -104,7 +114,8 @@ type Source struct {
 	// Allow are the networks and addresses that may send, in addition to what
 	// Auth asks for; empty means all.
 	Allow []string `yaml:"allow,omitempty" json:"allow,omitempty"`
-	// Tenant is reserved.
+	// Tenant is the name of the Sysdig account that the events come from, and that
+	// is acted on; "" is the section's own.
 	Tenant string `yaml:"tenant" json:"tenant"`
 }
 
@@ -196,29 +207,6 @@ func read(path string) (name string, text []byte, err error) {
 		return "", nil, nil
 	}
 	return FileName, text, err
-}
-
-// SysdigToken is the Sysdig API token.
-func (c *Config) SysdigToken() (string, error) { return c.Sysdig.Token.Resolve() }
-
-// SysdigURLs are the two hosts of the Sysdig account. A URL that is written out
-// wins, then SYSDIG_SECURE_URL, then the region. An API URL that is not written
-// out goes with the application's, so that a token is never sent to a region
-// that nobody named.
-func (c *Config) SysdigURLs() (app, api string, err error) {
-	app, api = c.Sysdig.AppURL, c.Sysdig.APIURL
-	if app == "" {
-		app = c.Sysdig.SecureURL
-	}
-	if app == "" {
-		if app, _, err = sysdig.RegionURLs(c.Sysdig.Region); err != nil {
-			return "", "", err
-		}
-	}
-	if api == "" {
-		api = sysdig.APIURL(app)
-	}
-	return app, api, nil
 }
 
 // Approvers is who may decide, as it travels with an incident.

@@ -48,7 +48,7 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 	by := []string{"host.name", "container.id"}
 	want := &config.Config{
 		Temporal: config.Temporal{TaskQueue: "firebreak"},
-		Sysdig:   config.Sysdig{Region: "us2", Tenants: []any{}},
+		Sysdig:   config.Sysdig{Region: "us2", Tenants: []config.Tenant{}},
 		Starter: config.Starter{Listen: "127.0.0.1:8080", MaxBody: 1 << 20, Sources: []config.Source{
 			{Name: "sysdig", Auth: config.Auth{Type: config.AuthBearer, Secrets: make([]config.Secret, 1)}},
 		}},
@@ -187,7 +187,6 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"secret for nobody":       {"starter: {sources: [{name: a, auth: {type: none, secrets: [a]}}]}", []string{`:1:59: starter.sources[0].auth.secrets: auth type none does not take it; want only type`}},
 		"source name in no URL":   {"starter: {sources: [{name: a/b, auth: {type: none}}]}", []string{`starter.sources[0].name: "a/b": want letters`}},
 		"two sources of a name":   {"starter: {sources: [{name: a, auth: {type: none}}, {name: a, auth: {type: none}}]}", []string{`starter.sources[1].name: "a" is the name of starter.sources[0] too`}},
-		"source of a tenant":      {"starter: {sources: [{name: a, auth: {type: none}, tenant: t}]}", []string{`starter.sources[0].tenant: this version does not support it`}},
 		"trust certified":         {"approvals: {trust: certified}", []string{`:1:20: approvals.trust: "certified": want open, listed or verified`}},
 		"trust verified, nobody":  {"approvals: {trust: verified, groups: {}}", []string{`approvals.groups: trust verified needs analysts`}},
 		"a group nobody knows":    {"approvals: {groups: {soc: [ann]}}\nroutes:\n  - {name: a, when: 'true', playbook: capture, approval: {groups: [sco], escalate_to: [leads]}}", []string{`:3:68: routes[0].approval.groups[0]: "sco" is no group; want one of approvals.groups, soc`, `routes[0].approval.escalate_to[0]: "leads" is no group`}},
@@ -199,7 +198,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"a policy's mistakes":     {"approvals:\n  policies:\n    - {actions: ['[', KILL_*], approval: {mode: all}}", []string{`approvals.policies[0].actions[0]: "[": want the name of an action`, `approvals.policies[0].approval.mode: "all": want none, one or two`}},
 		"trust in nobody":         {"approvals:\n  trust: listed\n  groups: {soc: []}", []string{`:3:11: approvals.groups: trust listed needs analysts`}},
 		"analyst without name":    {"approvals: {groups: {soc: [ann, '']}}", []string{`approvals.groups.soc[1]: it is empty`}},
-		"what is not there yet":   {"sysdig: {tenants: [{name: a}]}\nguard: {protected: [a], budgets: [b]}", []string{`:1:19: sysdig.tenants: this version does not support it`, `:2:20: guard.protected: this`, `:2:34: guard.budgets: this`}},
+		"what is not there yet":   {"guard: {protected: [a], budgets: [b]}", []string{`:1:20: guard.protected: this`, `:1:34: guard.budgets: this`}},
 		"a channel that is none":  {"notify: {urls: ['slack://hook:planted-secret@webhook']}", []string{`:1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr, like generic+https://`}},
 		"an empty channel":        {"notify: {urls: ['']}", []string{`:1:17: notify.urls[0]: it is empty; want a URL of shoutrrr`}},
 		"channels of no route":    {"notify: {routes: {minr: ['logger://']}}", []string{`:1:25: notify.routes.minr: "minr" is no route; want one of routes: crypto-miner, capture`, `notify.routes.minr[0]: logger: it tells nobody`}},

@@ -97,7 +97,7 @@ func (s Secret) checkAs(check func(string) error) error {
 func (c *Config) checkHooks(wrong report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Hooks)) {
 		path := join("hooks", name)
-		if !sourceName.MatchString(name) {
+		if !plainName.MatchString(name) {
 			wrong(path, "%q: want a name of letters, digits, dots, dashes and underscores", name)
 		}
 		c.Hooks[name].check(path, wrong)

@@ -23,7 +23,7 @@ starter:
 `
 	c, err := load(t, text)
 	require.NoError(t, err, "a process loads without the secrets of the others")
-	_, err = c.SysdigToken()
+	_, err = c.Sysdig.Token.Resolve()
 	require.ErrorContains(t, err, "firebreak.yaml:2:17: sysdig.token: environment variable TOKEN is not set")
 	_, err = c.Starter.Sources[0].ResolveSecrets()
 	require.ErrorContains(t, err, "source a: ")
@@ -31,7 +31,7 @@ starter:
 
 	c, err = load(t, text, "TOKEN", "t", "OLD", "o", "NEW", "n")
 	require.NoError(t, err)
-	token, err := c.SysdigToken()
+	token, err := c.Sysdig.Token.Resolve()
 	require.NoError(t, err)
 	require.Equal(t, "t", token)
 	secrets, err := c.Starter.Sources[0].ResolveSecrets()
@@ -43,11 +43,11 @@ func TestAnEmptySecretIsAnError(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, `sysdig: {token: "${TOKEN}"}`, "TOKEN", "")
 	require.NoError(t, err)
-	_, err = c.SysdigToken()
+	_, err = c.Sysdig.Token.Resolve()
 	require.ErrorContains(t, err, "firebreak.yaml:1:17: sysdig.token: ${TOKEN} is empty; want a value")
 	c, err = load(t, `sysdig: {token: ""}`)
 	require.NoError(t, err)
-	_, err = c.SysdigToken()
+	_, err = c.Sysdig.Token.Resolve()
 	require.ErrorContains(t, err, "sysdig.token: the value is empty")
 }
 
@@ -75,7 +75,7 @@ starter: {sources: [{name: a, auth: {type: bearer, secrets: ["hunter2", "hunter2
 		require.NotContains(t, p, fmt.Sprintf("%x", "hunter2"))
 	}
 	require.Contains(t, string(asJSON), `"token":"********"`)
-	require.Equal(t, "hunter2", must(t)(c.SysdigToken()))
+	require.Equal(t, "hunter2", must(t)(c.Sysdig.Token.Resolve()))
 	require.Equal(t, "hunter2", must(t)(config.Literal("hunter2").Resolve()))
 }
 

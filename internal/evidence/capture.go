@@ -7,6 +7,10 @@ import (
 	"fmt"
 )
 
+// CaptureHead is how many leading bytes of a capture [CheckCapture] looks at, at
+// most.
+const CaptureHead = 16
+
 // The leading bytes of a system capture.
 const (
 	sectionHeader  = 0x0A0D0D0A // block type, the same in either byte order
@@ -27,7 +31,7 @@ func CheckCapture(head []byte) error {
 		}
 	}
 	if len(head) == 0 {
-		return errors.New("capture is empty: want a .scap file")
+		return errors.New("it is empty: want a .scap file")
 	}
-	return fmt.Errorf("capture begins with %q: want the section header of a .scap file, or gzip", head[:min(len(head), 16)])
+	return fmt.Errorf("it begins with %q: want the section header of a .scap file, or gzip", head[:min(len(head), CaptureHead)])
 }

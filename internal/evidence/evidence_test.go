@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -48,8 +49,11 @@ func files(t *testing.T, dir string) []string {
 func TestUnsupportedURLsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"s3://bucket":         `scheme "s3" is not supported: want file:///directory`,
+		"ftp://bucket":        `scheme "ftp" is not supported: want file:///directory, s3://bucket, gs://bucket or azblob://container`,
 		"/var/lib/evidence":   `URL "/var/lib/evidence": want file:///directory`,
+		"s3://bucket/folder":  `URL "s3://bucket/folder": want s3://NAME, and a folder of it as ?prefix=folder/`,
+		"gs:///folder":        `want gs://NAME`,
+		"s3://bucket?bogus=1": "bogus",
 		"file:///x?bogus=yes": "bogus",
 	} {
 		_, err := evidence.Open(t.Context(), url)
@@ -75,7 +79,7 @@ func TestPutStoresUnderTheReadablePathAndHashes(t *testing.T) {
 	t.Parallel()
 	store, dir := open(t)
 	key := evidence.Prefix("capture:node-1:host", "run-1") + "report.md"
-	file, err := store.Put(t.Context(), key, "text/markdown", strings.NewReader("hello\n"), nil)
+	file, err := store.Put(t.Context(), key, "text/markdown", strings.NewReader("hello\n"))
 	require.NoError(t, err)
 	require.Equal(t, evidence.File{
 		Name: "report.md", Size: 6,
@@ -111,7 +115,7 @@ func TestAnInterruptedPutLeavesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store, dir := open(t)
-			_, err := store.Put(tc.ctx, "a/capture.scap", "", tc.r, func([]byte) error { return nil })
+			_, err := store.Put(tc.ctx, "a/capture.scap", "", tc.r)
 			require.ErrorIs(t, err, tc.want)
 			require.ErrorContains(t, err, `store evidence "a/capture.scap"`)
 			require.Empty(t, files(t, dir), "neither the object nor a temporary file may remain")
@@ -122,9 +126,9 @@ func TestAnInterruptedPutLeavesNothing(t *testing.T) {
 func TestAFailedPutLeavesTheOlderObject(t *testing.T) {
 	t.Parallel()
 	store, dir := open(t)
-	_, err := store.Put(t.Context(), "a", "", strings.NewReader("old"), nil)
+	_, err := store.Put(t.Context(), "a", "", strings.NewReader("old"))
 	require.NoError(t, err)
-	_, err = store.Put(t.Context(), "a", "", io.MultiReader(strings.NewReader("new"), iotest.ErrReader(io.ErrUnexpectedEOF)), nil)
+	_, err = store.Put(t.Context(), "a", "", io.MultiReader(strings.NewReader("new"), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	require.Error(t, err)
 	body, err := os.ReadFile(filepath.Join(dir, "a"))
 	require.NoError(t, err)
@@ -149,7 +153,7 @@ func TestPutStreamsWithBoundedMemory(t *testing.T) {
 		left -= int64(n)
 		return n, nil
 	}), want)
-	file, err := store.Put(t.Context(), "big", "application/octet-stream", body, nil)
+	file, err := store.Put(t.Context(), "big", "application/octet-stream", body)
 	require.NoError(t, err)
 	require.Equal(t, int64(size), file.Size)
 	require.Equal(t, hex.EncodeToString(want.Sum(nil)), file.SHA256)
@@ -169,7 +173,7 @@ func TestCheckCaptureRefusesWhatIsNoCapture(t *testing.T) {
 		"a compressed capture":          {"\x1f\x8b\x08rest", ""},
 		"an error page":                 {"<!doctype html><html>502</html>", `begins with "<!doctype html><"`},
 		"JSON":                          {`{"errors":[]}`, "want the section header"},
-		"nothing":                       {"", "capture is empty"},
+		"nothing":                       {"", "it is empty"},
 		"a header that is cut":          {little[:10], "want the section header"},
 		"a block without a magic":       {strings.Replace(little, "\x1a", "\x1b", 1), "want the section header"},
 		"a magic without a block":       {"x" + little[1:], "want the section header"},
@@ -177,17 +181,12 @@ func TestCheckCaptureRefusesWhatIsNoCapture(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, dir := open(t)
-			_, err := store.Put(t.Context(), "c.scap", "", strings.NewReader(tc.body), evidence.CheckCapture)
+			err := evidence.CheckCapture([]byte(tc.body))
 			if tc.want == "" {
 				require.NoError(t, err)
-				stored, err := os.ReadFile(filepath.Join(dir, "c.scap"))
-				require.NoError(t, err)
-				require.Equal(t, tc.body, string(stored), "the checked bytes are stored too")
 				return
 			}
 			require.ErrorContains(t, err, tc.want)
-			require.Empty(t, files(t, dir))
 		})
 	}
 }
@@ -209,21 +208,49 @@ func TestUnfinishedFilesOfAKilledProcessAreNoEvidence(t *testing.T) {
 		_, err = store.Get(t.Context(), left[0])
 		require.ErrorContains(t, err, "unfinished")
 		return 0, io.EOF
-	}), nil)
+	}))
 	require.NoError(t, err)
 	require.Len(t, files(t, dir), 2)
 	keys, err := store.List(t.Context(), "id/run/")
 	require.NoError(t, err)
-	require.Equal(t, []string{"id/run/capture.scap"}, keys)
-	_, err = store.Put(t.Context(), "id/run/x.tmp", "", strings.NewReader(""), nil)
+	require.Len(t, keys, 1)
+	require.Equal(t, "id/run/capture.scap", keys[0].Key)
+	_, err = store.Put(t.Context(), "id/run/x.tmp", "", strings.NewReader(""))
 	require.ErrorContains(t, err, "unfinished")
+}
+
+func TestTheRunsOfAnIncidentAreListedLatestFirst(t *testing.T) {
+	t.Parallel()
+	store, dir := open(t)
+	const id = "capture:node-1:host"
+	for i, key := range []string{
+		evidence.Prefix(id, "run-1") + "a.scap", evidence.Prefix(id, "run-2") + "b.scap", evidence.Prefix(id, "run-3") + "c.scap",
+		evidence.Prefix(id, "run-1") + "report.md", evidence.Prefix(id+"2", "run-4") + "other.scap",
+	} {
+		_, err := store.Put(t.Context(), key, "", strings.NewReader(key))
+		require.NoError(t, err)
+		at := time.Unix(int64(1000*i), 0)
+		require.NoError(t, os.Chtimes(filepath.Join(dir, key), at, at))
+	}
+	runs, err := store.Runs(t.Context(), id)
+	require.NoError(t, err)
+	var got []string
+	for _, run := range runs {
+		got = append(got, fmt.Sprint(run.ID, " ", len(run.Objects)))
+	}
+	require.Equal(t, []string{"run-1 2", "run-3 1", "run-2 1"}, got)
+	require.EqualValues(t, len(runs[1].Objects[0].Key), runs[1].Objects[0].Size)
+
+	none, err := store.Runs(t.Context(), "capture:node-9:host")
+	require.NoError(t, err)
+	require.Empty(t, none)
 }
 
 func TestAManifestComesBackAndVerifies(t *testing.T) {
 	t.Parallel()
 	store, dir := open(t)
 	const id, run = "capture:node-1:host", "run-1"
-	file, err := store.Put(t.Context(), evidence.Prefix(id, run)+"capture.scap", "", strings.NewReader("content"), nil)
+	file, err := store.Put(t.Context(), evidence.Prefix(id, run)+"capture.scap", "", strings.NewReader("content"))
 	require.NoError(t, err)
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
 	want := evidence.Manifest{

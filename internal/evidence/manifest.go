@@ -34,6 +34,9 @@ type Item struct {
 	File
 	// CaptureID is Sysdig's, for a capture.
 	CaptureID string `json:"capture_id,omitzero"`
+	// NotCapture says why what Sysdig gave for a capture cannot be one; empty of
+	// every other file.
+	NotCapture string `json:"not_capture,omitzero"`
 	// ApprovedBy names the analysts who approved saving it.
 	ApprovedBy []string  `json:"approved_by,omitempty"`
 	StoredAt   time.Time `json:"stored_at"`
@@ -45,7 +48,7 @@ func (s *Store) WriteManifest(ctx context.Context, m Manifest) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("encode manifest: %w", err)
 	}
-	return s.Put(ctx, Prefix(m.WorkflowID, m.RunID)+ManifestName, "application/json", bytes.NewReader(append(body, '\n')), nil)
+	return s.Put(ctx, Prefix(m.WorkflowID, m.RunID)+ManifestName, "application/json", bytes.NewReader(append(body, '\n')))
 }
 
 // ReadManifest reads the manifest of a run of an incident.

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -12,46 +11,48 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"gocloud.dev/blob"
 )
 
-// headSize is how many leading bytes a check gets to see.
-const headSize = 512
-
-// bufferSize is how much of an object is in memory at once, at most.
+// bufferSize is how much is copied at a time.
 const bufferSize = 128 << 10
+
+// Sizes of a store that is not a file system, which takes an object in parts: a
+// part is in memory until the store has it, those on their way and the one that
+// is being filled. S3 takes no part under 5 MiB, nor more than 10,000 of one
+// object: about 49 GiB.
+const (
+	partSize      = 5 << 20
+	partsOnTheWay = 2
+)
+
+// abortTimeout is how long is tried to tell S3 to forget the parts of an object
+// that will not be complete.
+const abortTimeout = 10 * time.Second
 
 // Put stores what r gives under key and returns its size and hash, both of the
 // bytes as they were stored. The memory it takes does not depend on the size.
-// When check is given, it sees the first 512 bytes, or fewer if there are no
-// more, and its error refuses the object. When anything fails, including r or
-// ctx, the object does not appear, and one of the same key stays as it was.
-func (s *Store) Put(ctx context.Context, key, contentType string, r io.Reader, check func(head []byte) error) (File, error) {
-	file, err := s.put(ctx, key, contentType, r, check)
+// When anything fails, including r or ctx, the object does not appear, and one of
+// the same key stays as it was; but where the store took the last part and its
+// answer was lost, the object is there, and complete.
+func (s *Store) Put(ctx context.Context, key, contentType string, r io.Reader) (File, error) {
+	file, err := s.put(ctx, key, contentType, r)
 	if err != nil {
 		return File{}, fmt.Errorf("store evidence %q: %w", key, err)
 	}
 	return file, nil
 }
 
-func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, check func(head []byte) error) (File, error) {
+func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader) (File, error) {
 	if temporary(key) {
 		return File{}, errReserved
 	}
 	size := bufferSize
 	if small, ok := r.(interface{ Len() int }); ok {
-		size = max(headSize, min(size, small.Len()))
-	}
-	buffered := bufio.NewReaderSize(r, size)
-	if check != nil {
-		head, err := buffered.Peek(headSize)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return File{}, err
-		}
-		if err := check(head); err != nil {
-			return File{}, err
-		}
+		size = max(1, min(size, small.Len()))
 	}
 	// A writer whose context has ended when it is closed drops what it got.
 	ctx, abort := context.WithCancel(ctx)
@@ -59,8 +60,14 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 	var local *os.File
 	w, err := s.bucket.NewWriter(ctx, key, &blob.WriterOptions{
 		// Named, always: to guess it the writer would hold bytes back.
-		ContentType: cmp.Or(contentType, "application/octet-stream"),
-		BeforeWrite: func(as func(any) bool) error { as(&local); return nil },
+		ContentType:    cmp.Or(contentType, "application/octet-stream"),
+		BufferSize:     partSize,
+		MaxConcurrency: partsOnTheWay,
+		BeforeWrite: func(as func(any) bool) error {
+			as(&local)
+			s.bound(as)
+			return nil
+		},
 	})
 	if err != nil {
 		return File{}, err
@@ -69,7 +76,7 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 	// Both ends are wrapped so that the buffer, and no shortcut between their
 	// types, decides how much is in memory.
 	written, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, hash)},
-		&contextReader{ctx, buffered}, make([]byte, size))
+		&contextReader{ctx, r}, make([]byte, size))
 	if err == nil {
 		err = syncFile(local)
 	}
@@ -86,6 +93,24 @@ func (s *Store) put(ctx context.Context, key, contentType string, r io.Reader, c
 		return File{}, err
 	}
 	return File{Name: path.Base(key), Size: written, SHA256: hex.EncodeToString(hash.Sum(nil))}, nil
+}
+
+// bound makes S3's writer keep to a part's size from the first byte, where it
+// would hold 16 MiB before it begins with parts, and makes it tell S3 to forget
+// an upload also when it is given up because its context has ended. The driver
+// has no option for either; it hands out its client for such changes.
+func (s *Store) bound(as func(any) bool) {
+	var client *transfermanager.Client
+	if s.s3 == nil || !as(&client) {
+		return
+	}
+	*client = *transfermanager.New(s.s3, func(o *transfermanager.Options) {
+		o.PartSizeBytes = partSize
+		o.MultipartUploadThreshold = partSize
+		o.Concurrency = partsOnTheWay
+		o.FailTimeout = abortTimeout
+		o.RequestChecksumCalculation = s.s3.Options().RequestChecksumCalculation
+	})
 }
 
 // contextReader ends a copy between two reads when its context has ended: a

@@ -40,6 +40,9 @@ func secureEvent() adapter {
 // events feed.
 var noDetection = []string{"benchmarks", "compliance", "cloudsec", "scanning", "hostscanning"}
 
+// NoDetection lists them.
+func NoDetection() []string { return slices.Clone(noDetection) }
+
 // secureEventIncident is the incident of an item. Its envelope is that of the
 // Event Forwarder, as far as it goes.
 func secureEventIncident(o object) Incident {

@@ -30,7 +30,8 @@ const (
 // Each part of the page leaves room for those that follow: the event's fields
 // and the evidence end before so many bytes, the war room with the page.
 const (
-	endOfFields   = 6_400
+	endOfFields   = 5_800
+	endOfRelated  = 6_600
 	endOfEvidence = 7_000
 	endOfWarRoom  = MaxDetails - 150 // for the line that tells what is left out
 )
@@ -53,6 +54,7 @@ func Details(page *signals.Page, asked Asked, namespace string) string {
 		done(&w, page)
 	}
 	fields(&w, &page.Incident)
+	related(&w, page.Related)
 	evidence(&w, page.Evidence)
 	warRoom(&w, page)
 	return string(w.b)
@@ -64,6 +66,7 @@ func Report(page *signals.Page) string {
 	heading(&w, page)
 	done(&w, page)
 	fields(&w, &page.Incident)
+	related(&w, page.Related)
 	evidence(&w, page.Evidence)
 	w.raw("\n### War room (UTC)\n\n")
 	for i := range page.WarRoom {
@@ -109,6 +112,10 @@ func heading(w *writer, page *signals.Page) {
 	w.text(page.Playbook, maxName)
 	w.raw(", route ")
 	w.text(page.Route, maxName)
+	if page.Tenant != "" {
+		w.raw(", tenant ")
+		w.text(page.Tenant, maxName)
+	}
 	w.end()
 }
 
@@ -215,6 +222,33 @@ func fields(w *writer, inc *incident.Incident) {
 		w.raw("- and ")
 		w.number(left)
 		w.raw(" more: `firebreak show`\n")
+	}
+}
+
+// related lists what else happened there.
+func related(w *writer, events []signals.RelatedEvent) {
+	if len(events) == 0 {
+		return
+	}
+	w.raw("\n### Related events (UTC)\n\n")
+	for i := range events {
+		e := &events[i]
+		if !w.within(endOfRelated, func() {
+			w.raw("- ")
+			w.time(e.Time)
+			w.raw(" · severity ")
+			w.number(int(e.Severity))
+			w.raw(" · ")
+			w.bold(e.Rule)
+			w.raw(" · ")
+			w.text(e.Output, maxValue)
+			w.end()
+		}) {
+			w.raw("- and ")
+			w.number(len(events) - i)
+			w.raw(" more: `firebreak show`\n")
+			return
+		}
 	}
 }
 

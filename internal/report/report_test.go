@@ -331,3 +331,13 @@ func TestNumbersInParametersAreWrittenAsPeopleWriteThem(t *testing.T) {
 	})
 	require.Equal(t, "id=7, large=1e+300, list=[1 a], name=x, on=true, pid=2140169, ratio=0.5", got)
 }
+
+func TestTheTenantStandsBesideTheRoute(t *testing.T) {
+	t.Parallel()
+	page := signals.Page{Playbook: "crypto-miner", Route: "miners", Tenant: "acme_corp"}
+	for _, text := range []string{report.Details(&page, report.Asked{}, "default"), report.Report(&page)} {
+		require.Contains(t, text, `route miners, tenant acme\_corp`+"\n")
+	}
+	page.Tenant = ""
+	require.NotContains(t, report.Report(&page), "tenant")
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -29,8 +30,9 @@ type request struct {
 	base     string // Client.app or Client.api
 	path     string // escaped
 	query    url.Values
-	body     any  // sent as JSON unless nil
-	download bool // the answer is a file
+	body     any         // sent as JSON unless nil
+	download bool        // the answer is a file
+	header   http.Header // beside those of every request
 }
 
 // changes reports whether the request has an effect on Sysdig's side.
@@ -119,6 +121,7 @@ func (c *Client) newRequest(ctx context.Context, req request) (*http.Request, er
 		hr.ContentLength = int64(len(raw))
 		hr.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(hr.Header, req.header)
 	hr.Header.Set("Accept", "application/json")
 	if req.download {
 		hr.Header.Set("Accept", "*/*")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -97,21 +96,53 @@ func (c *Client) CreateCapture(ctx context.Context, cr CaptureRequest) (*Capture
 
 // Capture returns a capture as it stands now. GET /api/v1/captures/{id} follows
 // from the path that creates captures but is described nowhere, so that where it
-// does not exist the path of sysdig-sdk-python, /api/sysdig/{id}, is asked.
+// does not exist the path of sysdig-sdk-python, /api/sysdig/{id}, is asked, and
+// then its list.
 func (c *Client) Capture(ctx context.Context, id int64) (*Capture, error) {
 	var a captureAnswer
 	err := c.call(ctx, request{method: http.MethodGet, base: c.app, path: capturePath(capturesPath, id)}, &a)
-	if e, ok := errors.AsType[*Error](err); ok &&
-		(e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed) {
+	if missing(err) {
 		err = c.call(ctx, request{
 			method: http.MethodGet, base: c.app, path: capturePath(legacyCapturesPath, id),
 			query: url.Values{"source": {"SDS"}},
 		}, &a)
 	}
+	if missing(err) {
+		found, listErr := c.listedCapture(ctx, id)
+		switch {
+		case found != nil:
+			return found, nil
+		case listErr != nil && !missing(listErr):
+			err = listErr
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("get capture %d: %w", id, err)
 	}
 	return a.capture(), nil
+}
+
+// missing reports whether an endpoint, or what it was asked for, does not exist.
+func missing(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed)
+}
+
+// listedCapture returns a capture of these days, nil if there is none.
+func (c *Client) listedCapture(ctx context.Context, id int64) (*Capture, error) {
+	// Nobody follows a capture for longer, and clocks differ by less.
+	const day = 24 * time.Hour
+	now := time.Now()
+	captures, err := c.Captures(ctx, now.Add(-day), now.Add(day))
+	if err != nil {
+		return nil, err
+	}
+	for i := range captures {
+		if captures[i].ID == id {
+			return &captures[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // Captures returns the captures created between two times (GET /api/sysdig,
@@ -135,20 +166,6 @@ func (c *Client) Captures(ctx context.Context, from, to time.Time) ([]Capture, e
 		captures[i] = *item.capture()
 	}
 	return captures, nil
-}
-
-// DownloadCapture streams a capture's file (GET /api/v1/captures/{id}/download,
-// the Cortex XSOAR pack). The size is -1 if Sysdig did not say. The caller
-// closes the body; ctx bounds the whole download. A body that breaks off ends in
-// an error, not in io.EOF, if Sysdig told the size.
-func (c *Client) DownloadCapture(ctx context.Context, id int64) (io.ReadCloser, int64, error) {
-	resp, err := c.send(ctx, request{
-		method: http.MethodGet, base: c.app, path: capturePath(capturesPath, id) + "/download", download: true,
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("download capture %d: %w", id, err)
-	}
-	return resp.Body, resp.ContentLength, nil
 }
 
 func capturePath(collection string, id int64) string {

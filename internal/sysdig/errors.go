@@ -34,8 +34,8 @@ type Error struct {
 	Type    string
 	Message string
 	Details []string
-	// RetryAfter is how long Sysdig asks to wait before the next request; 0 if
-	// it did not say.
+	// RetryAfter is how long Sysdig asks to wait before the next request, at most
+	// MaxRetryAfter; 0 if it did not say.
 	RetryAfter time.Duration
 }
 
@@ -53,17 +53,24 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// MaxRetryAfter is the longest time that Sysdig asks to wait (its public
+// OpenAPI). What asks for more does not speak for Sysdig.
+const MaxRetryAfter = 14400 * time.Second
+
 // MayHaveTakenEffect reports whether err comes from a request that changes
 // something and may have been carried out although it failed: the connection
 // was lost after the request left, the answer did not come in time, could not
-// be read or was a 5xx. It is false when the request surely was not carried
-// out: it never left, or Sysdig refused it with a 4xx.
+// be read, was a 5xx, a redirect or a 408, with all of which something on the
+// way may have answered in Sysdig's place. It is false when the request surely
+// was not carried out: it never left, or Sysdig refused it with another 4xx.
 func MayHaveTakenEffect(err error) bool {
 	if ce, ok := errors.AsType[*callError](err); ok {
 		return ce.req.changes() && ce.sent
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Method != http.MethodGet && e.StatusCode >= http.StatusInternalServerError
+		refused := e.StatusCode >= http.StatusBadRequest && e.StatusCode < http.StatusInternalServerError &&
+			e.StatusCode != http.StatusRequestTimeout
+		return e.Method != http.MethodGet && !refused
 	}
 	return false
 }
@@ -171,10 +178,10 @@ func (e *Error) clean(token string) {
 // it, or the date HTTP also allows, which a proxy may send.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+		return time.Duration(min(max(0, seconds), int(MaxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), MaxRetryAfter)
 	}
 	return 0
 }

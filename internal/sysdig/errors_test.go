@@ -45,7 +45,7 @@ func TestEveryStatusBecomesAnErrorOrAnAnswer(t *testing.T) {
 			require.NoError(t, err, status)
 		default:
 			require.Equal(t, status, sysdigError(t, err).StatusCode)
-			require.Equal(t, status >= 500, sysdig.MayHaveTakenEffect(err), status)
+			require.Equal(t, status < 400 || status == 408 || status >= 500, sysdig.MayHaveTakenEffect(err), status)
 		}
 		_, err = c.Execution(t.Context(), "a")
 		require.False(t, sysdig.MayHaveTakenEffect(err), "reading changes nothing")
@@ -94,9 +94,16 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 	for header, want := range map[string]time.Duration{
 		"":     0,
 		"30":   30 * time.Second,
+		"0":    0,
 		"-1":   0,
+		"1.5":  0,
 		"soon": 0,
-		time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat): 0,
+
+		"14400":               sysdig.MaxRetryAfter,
+		"14401":               sysdig.MaxRetryAfter,
+		"9223372036854775807": sysdig.MaxRetryAfter,
+		time.Now().AddDate(1, 0, 0).UTC().Format(http.TimeFormat): sysdig.MaxRetryAfter,
+		time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat):  0,
 	} {
 		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", header)

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -109,9 +109,13 @@ func (c *Client) Execution(ctx context.Context, id string) (*Execution, error) {
 	return a.execution(), nil
 }
 
+// maxExecutions is the longest list of executions (Sysdig's public OpenAPI).
+const maxExecutions = 200
+
 // ExecutionsByCaller returns the executions that were submitted under a caller
 // ID (GET on the collection with callerId, Sysdig's public OpenAPI), at most
-// 200. It is how to learn whether a submission without an answer was accepted.
+// maxExecutions. It is how to learn whether a submission without an answer was
+// accepted, so a list that may hold more than it shows is an error, not empty.
 func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Execution, error) {
 	if callerID == "" {
 		return nil, errors.New("list executions: caller ID is empty")
@@ -119,7 +123,7 @@ func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Exe
 	var a executionList
 	err := c.call(ctx, request{
 		method: http.MethodGet, base: c.api, path: executionsPath,
-		query: url.Values{"callerId": {callerID}, "limit": {"200"}},
+		query: url.Values{"callerId": {callerID}, "limit": {strconv.Itoa(maxExecutions)}},
 	}, &a)
 	if err != nil {
 		return nil, fmt.Errorf("list executions of caller %s: %w", callerID, err)
@@ -130,6 +134,9 @@ func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Exe
 		if string(item.CallerID) == callerID {
 			found = append(found, *item.execution())
 		}
+	}
+	if len(found) == 0 && len(a.Data.items) >= maxExecutions {
+		return nil, fmt.Errorf("list executions of caller %s: the list is full of those of others", callerID)
 	}
 	return found, nil
 }
@@ -151,23 +158,6 @@ func (c *Client) Undo(ctx context.Context, id, callerID string) (*Execution, err
 		return nil, fmt.Errorf("undo execution %s: %w", id, err)
 	}
 	return a.execution(), nil
-}
-
-// AcquiredFile streams the file that an execution of FILE_ACQUIRE has fetched
-// from its host (GET …/acquired-file, Sysdig's public OpenAPI); other actions
-// that yield a file may offer it here too. The size is -1 if Sysdig did not say.
-// The caller closes the body; ctx bounds the whole download. A body that breaks
-// off ends in an error, not in io.EOF, if Sysdig told the size.
-func (c *Client) AcquiredFile(ctx context.Context, executionID string) (io.ReadCloser, int64, error) {
-	path, err := executionPath(executionID)
-	if err != nil {
-		return nil, 0, fmt.Errorf("download acquired file: %w", err)
-	}
-	resp, err := c.send(ctx, request{method: http.MethodGet, base: c.api, path: path + "/acquired-file", download: true})
-	if err != nil {
-		return nil, 0, fmt.Errorf("download the file of execution %s: %w", executionID, err)
-	}
-	return resp.Body, resp.ContentLength, nil
 }
 
 func executionPath(id string) (string, error) {

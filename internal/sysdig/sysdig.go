@@ -2,8 +2,9 @@
 // response needs it: response actions, system captures, connected agents, the
 // token's owner.
 //
-// One call is one request. The client never retries, polls or logs: whoever
-// calls it decides that, and [MayHaveTakenEffect] tells whether a failed request
+// One call is one request, but for a download, which is taken up again where it
+// broke off. The client never retries, polls or logs otherwise: whoever calls it
+// decides that, and [MayHaveTakenEffect] tells whether a failed request
 // may have done its work all the same. The API token leaves this package in the
 // Authorization header only: never in a URL, an error or after a redirect.
 //
@@ -44,6 +45,8 @@ type Client struct {
 	token     string
 	userAgent string
 	http      *http.Client
+	// resumePause is the time before a download that broke off is taken up again.
+	resumePause time.Duration
 }
 
 // NewClient checks the configuration and returns a client with connections of
@@ -55,10 +58,11 @@ func NewClient(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("sysdig client: %w", err)
 	}
 	return &Client{
-		app:       app,
-		api:       api,
-		token:     cfg.Token,
-		userAgent: cmp.Or(cfg.UserAgent, "firebreak"),
+		app:         app,
+		api:         api,
+		token:       cfg.Token,
+		userAgent:   cmp.Or(cfg.UserAgent, "firebreak"),
+		resumePause: defaultResumePause,
 		http: &http.Client{
 			Transport: newTransport(),
 			// A redirect is an answer like any other, and refused as an error: to

@@ -96,7 +96,7 @@ func TestEachHostFamilyIsAskedForWhatItServes(t *testing.T) {
 		{"GET /app/api/agents/connected", func() error { _, err := c.ConnectedAgents(ctx); return err }},
 		{"GET /app/api/users/me", func() error { _, err := c.Me(ctx); return err }},
 		{"GET /app/api/v1/captures/7", func() error { _, err := c.Capture(ctx, 7); return err }},
-		{"GET /app/api/v1/captures/7/download", func() error { _, _, err := c.DownloadCapture(ctx, 7); return err }},
+		{"GET /app/api/v1/captures/7/download", func() error { _, err := c.DownloadCapture(ctx, 7, 1e9); return err }},
 	} {
 		require.Error(t, tc.call(), tc.want)
 		r := <-seen

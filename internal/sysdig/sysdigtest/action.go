@@ -84,6 +84,18 @@ func catalogue() map[string]action {
 	return byName
 }
 
+// class is the kind of permission that the action needs. Which action needs
+// which is not published; these gather data by what they do.
+func (a action) class() string {
+	switch a.name {
+	case "FILE_ACQUIRE", "CAPTURE", "GET_LOGS", "FETCH_CLOUD_LOGS",
+		"KUBERNETES_VOLUME_SNAPSHOT", "KUBERNETES_DELETE_VOLUME_SNAPSHOT",
+		"CLOUD_VOLUME_SNAPSHOT", "UNDO_CLOUD_VOLUME_SNAPSHOT":
+		return gathering
+	}
+	return containment
+}
+
 // parameterType is the JSON type of a parameter, the same in every action.
 func parameterType(name string) (string, check) {
 	switch name {

@@ -2,6 +2,8 @@ package sysdigtest
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -71,7 +73,7 @@ func (s *Server) createCapture(in *input) (any, *problem) {
 	}
 	for _, other := range s.state.Captures {
 		if other.AgentID == c.AgentID && !other.ended(in.now) {
-			return nil, badRequest("Maximum number of outstanding captures (1) reached")
+			return nil, notNow("Maximum number of outstanding captures (1) reached")
 		}
 	}
 	if h, ok := s.host(func(h Host) bool {
@@ -107,7 +109,7 @@ func (s *Server) listCaptures(in *input) (any, *problem) {
 	}
 	dumps := []any{}
 	for _, c := range s.state.Captures {
-		if at := c.CreatedAt.UnixMicro(); at >= from && at <= to {
+		if at := c.CreatedAt.UnixMicro(); at >= from && at <= to && s.listed(c.CreatedAt, in.now) {
 			dumps = append(dumps, c.view(in.now))
 		}
 	}
@@ -125,7 +127,27 @@ func (s *Server) download(in *input) (any, *problem) {
 		return nil, &problem{status: http.StatusConflict, Type: "conflict", Message: "the capture is " + status + ", not done"}
 	}
 	s.record(Effect{Time: in.now.UTC(), Kind: Download, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID})
-	return CaptureReader(c.ID, c.Size), nil
+	return file{CaptureReader(c.ID, c.Size), fmt.Sprint(c.ID), s.opts.NoRange}, nil
+}
+
+// file is the answer to a download, of what has a name of its own.
+type file struct {
+	content *io.SectionReader
+	name    string
+	whole   bool
+}
+
+// serve serves the file or, unless it is only given whole, the part that is
+// asked for.
+func (f file) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if f.whole {
+		w.Header().Set("Content-Length", strconv.FormatInt(f.content.Size(), 10))
+		_, _ = io.Copy(w, f.content) // nobody is left to tell
+		return
+	}
+	w.Header().Set("ETag", fmt.Sprintf(`"%s-%d"`, f.name, f.content.Size()))
+	http.ServeContent(w, r, "", time.Time{}, f.content)
 }
 
 func (s *Server) capture(id string) (*capture, *problem) {
@@ -139,9 +161,9 @@ func (s *Server) capture(id string) (*capture, *problem) {
 
 func (c *capture) dueAt() time.Time { return c.CaptureAt }
 
-func (c *capture) takeEffect(*Server) Effect {
+func (c *capture) takeEffect(s *Server) {
 	c.Begun = true
-	return Effect{Time: c.CaptureAt, Kind: Capture, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID}
+	s.record(Effect{Time: c.CaptureAt, Kind: Capture, CaptureID: c.ID, HostID: c.HostID, ContainerID: c.ContainerID})
 }
 
 // status of the capture: that of an agent that is not connected is requested

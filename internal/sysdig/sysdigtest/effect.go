@@ -9,7 +9,7 @@ import (
 // pending is something that takes effect later.
 type pending interface {
 	dueAt() time.Time
-	takeEffect(*Server) Effect
+	takeEffect(*Server)
 }
 
 // settle lets everything take effect that is due, in order.
@@ -24,14 +24,14 @@ func (s *Server) settle(now time.Time) {
 	})
 	slices.SortStableFunc(due, func(a, b pending) int { return a.dueAt().Compare(b.dueAt()) })
 	for _, p := range due {
-		s.record(p.takeEffect(s))
+		p.takeEffect(s)
 	}
 }
 
 func (e *execution) dueAt() time.Time { return e.EndAt }
 
-// takeEffect carries the action out.
-func (e *execution) takeEffect(s *Server) Effect {
+// takeEffect carries the action out. The action CAPTURE also begins a capture.
+func (e *execution) takeEffect(s *Server) {
 	e.Ended = true
 	e.Failure = s.carryOut(e)
 	if e.Failure == nil {
@@ -47,7 +47,12 @@ func (e *execution) takeEffect(s *Server) Effect {
 	if e.Failure != nil {
 		effect.Failure = e.Failure.Reason
 	}
-	return effect
+	s.record(effect)
+	if e.Action == "CAPTURE" && e.Failure == nil {
+		s.record(Effect{
+			Time: e.EndAt, Kind: Capture, ExecutionID: e.ID, HostID: effect.HostID, ContainerID: effect.ContainerID,
+		})
+	}
 }
 
 // Reasons why an action fails. Sysdig's own are not published.

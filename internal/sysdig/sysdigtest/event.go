@@ -41,6 +41,9 @@ func readEvents(raws []json.RawMessage) ([]event, error) {
 
 // listEvents answers GET on the events, the newest first.
 func (s *Server) listEvents(in *input) (any, *problem) {
+	if p := s.denied(readEventsPermission); p != nil {
+		return nil, p
+	}
 	from, to := in.number("from", 0), in.number("to", 0)
 	if _, paged := in.query["cursor"]; paged {
 		return nil, badRequest(`query parameter "cursor": want one that was handed out`)
@@ -68,6 +71,9 @@ func (s *Server) listEvents(in *input) (any, *problem) {
 
 // getEvent answers GET on an event.
 func (s *Server) getEvent(in *input) (any, *problem) {
+	if p := s.denied(readEventsPermission); p != nil {
+		return nil, p
+	}
 	for _, e := range s.events {
 		if e.id == in.id {
 			return e.raw, nil

@@ -40,6 +40,9 @@ func (s *Server) submit(in *input) (any, *problem) {
 	if !ok {
 		return nil, badRequest("unknown actionType %q", name)
 	}
+	if p := s.denied(a.class() + exec); p != nil {
+		return nil, p
+	}
 	parameters := in.body["parameters"].(map[string]any)
 	if p := checkFields("parameter of "+name, parameters, a.parameters()); p != nil {
 		return nil, p
@@ -63,8 +66,11 @@ func (s *Server) enqueue(e *execution, now time.Time) *execution {
 
 // listExecutions answers GET on the executions, the newest last.
 func (s *Server) listExecutions(in *input) (any, *problem) {
+	if p := s.denied(containment+read, gathering+read); p != nil {
+		return nil, p
+	}
 	from, to := in.number("from", 0), in.number("to", in.now.UnixNano())
-	if _, ok := in.query["from"]; ok && time.Duration(to-from) > 14*24*time.Hour {
+	if _, ok := in.query["from"]; ok && time.Duration(to-from) > maxSpan {
 		return nil, badRequest(`query parameter "from": want at most two weeks before "to"`)
 	}
 	if from > to {
@@ -74,7 +80,7 @@ func (s *Server) listExecutions(in *input) (any, *problem) {
 	skip, limit := in.number("offset", 0), in.number("limit", 25)
 	for _, e := range s.state.Executions {
 		at := e.CreatedAt.UnixNano()
-		if callerID, ok := in.query["callerId"]; ok && callerID != e.CallerID || at < from || at > to {
+		if callerID, ok := in.query["callerId"]; ok && callerID != e.CallerID || at < from || at > to || !s.listed(e.CreatedAt, in.now) {
 			continue
 		}
 		if skip--; skip < 0 && int64(len(data)) < limit {
@@ -84,8 +90,11 @@ func (s *Server) listExecutions(in *input) (any, *problem) {
 	return map[string]any{"data": data}, nil
 }
 
+// listed reports whether what was created then is in the lists by now.
+func (s *Server) listed(created, now time.Time) bool { return now.Sub(created) >= s.opts.ListLag }
+
 func (s *Server) getExecution(in *input) (any, *problem) {
-	e, p := s.execution(in.id)
+	e, p := s.execution(in.id, read)
 	if p != nil {
 		return nil, p
 	}
@@ -93,18 +102,24 @@ func (s *Server) getExecution(in *input) (any, *problem) {
 }
 
 // undo answers DELETE on an execution with the execution of the reverse action.
-// What Sysdig answers where nothing can be undone is not known.
+// What has been undone, or is being undone, cannot be undone again, and neither
+// can an undo. What Sysdig answers where nothing can be undone is not known.
 func (s *Server) undo(in *input) (any, *problem) {
-	e, p := s.execution(in.id)
+	e, p := s.execution(in.id, exec)
 	if p != nil {
 		return nil, p
 	}
 	reverse, ok := s.actions[s.actions[e.Action].undo]
 	if !ok {
-		return nil, badRequest("%s cannot be undone", e.Action)
+		return nil, notNow("%s cannot be undone", e.Action)
 	}
 	if e.status(in.now) != "COMPLETED" {
-		return nil, badRequest("execution %s is not COMPLETED", e.ID)
+		return nil, notNow("execution %s is not COMPLETED", e.ID)
+	}
+	for _, u := range s.state.Executions {
+		if u.Undoes == e.ID && u.Failure == nil {
+			return nil, notNow("execution %s is undone by %s", e.ID, u.ID)
+		}
 	}
 	parameters := map[string]any{}
 	for _, name := range slices.Concat(reverse.required, reverse.optional) {
@@ -122,7 +137,7 @@ func (s *Server) undo(in *input) (any, *problem) {
 // acquiredFile answers GET on the file that an execution has fetched. There is
 // one for FILE_ACQUIRE only; what Sysdig answers otherwise is not known.
 func (s *Server) acquiredFile(in *input) (any, *problem) {
-	e, p := s.execution(in.id)
+	e, p := s.execution(in.id, read)
 	if p != nil {
 		return nil, p
 	}
@@ -132,15 +147,17 @@ func (s *Server) acquiredFile(in *input) (any, *problem) {
 	s.record(Effect{
 		Time: in.now.UTC(), Kind: Download, ExecutionID: e.ID, HostID: e.text("host.id"), ContainerID: e.text("container.id"),
 	})
-	return AcquiredReader(e.ID, s.opts.CaptureSize), nil
+	return file{AcquiredReader(e.ID, s.opts.CaptureSize), e.ID, s.opts.NoRange}, nil
 }
 
-func (s *Server) execution(id string) (*execution, *problem) {
+// execution finds an execution for one who is to read it, or to run the reverse
+// of it.
+func (s *Server) execution(id, permission string) (*execution, *problem) {
 	e, ok := s.byID[id]
 	if !ok {
 		return nil, notFound("no execution %q", id)
 	}
-	return e, nil
+	return e, s.denied(s.actions[e.Action].class() + permission)
 }
 
 func (e *execution) status(now time.Time) string {
@@ -189,6 +206,9 @@ func (e *execution) text(name string) string {
 
 // listActions answers GET …/actions, the catalogue.
 func (s *Server) listActions(*input) (any, *problem) {
+	if p := s.denied(containment+exec, gathering+exec); p != nil {
+		return nil, p
+	}
 	type parameter struct {
 		Name        string `json:"name"`
 		Type        string `json:"type"`

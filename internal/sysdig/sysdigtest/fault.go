@@ -28,8 +28,11 @@ type Fault struct {
 	Times int
 	// Latency holds the answer back; by then the request has taken effect.
 	Latency time.Duration
-	// Status answers with that status; the request does not take effect.
+	// Status answers with that status, in the words of an error whatever it is.
+	// The request does not take effect, unless After is set.
 	Status int
+	// After has the request take effect before Status answers it.
+	After bool
 	// RetryAfter is sent along with Status.
 	RetryAfter time.Duration
 	// ResetBefore breaks the connection; the request does not take effect.
@@ -41,7 +44,7 @@ type Fault struct {
 }
 
 // UnmarshalJSON reads the keys method, path, times, latency ("2s"), status,
-// retry_after ("30s"), reset_before, reset_after and truncate.
+// after, retry_after ("30s"), reset_before, reset_after and truncate.
 func (f *Fault) UnmarshalJSON(raw []byte) error {
 	var in struct {
 		Method      string `json:"method"`
@@ -49,6 +52,7 @@ func (f *Fault) UnmarshalJSON(raw []byte) error {
 		Times       int    `json:"times"`
 		Latency     string `json:"latency"`
 		Status      int    `json:"status"`
+		After       bool   `json:"after"`
 		RetryAfter  string `json:"retry_after"`
 		ResetBefore bool   `json:"reset_before"`
 		ResetAfter  bool   `json:"reset_after"`
@@ -60,7 +64,7 @@ func (f *Fault) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	*f = Fault{
-		Method: in.Method, Path: in.Path, Times: in.Times, Status: in.Status,
+		Method: in.Method, Path: in.Path, Times: in.Times, Status: in.Status, After: in.After,
 		ResetBefore: in.ResetBefore, ResetAfter: in.ResetAfter, Truncate: in.Truncate,
 	}
 	var err error
@@ -127,12 +131,15 @@ func (f Fault) play(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	case f.ResetBefore:
 		panic(http.ErrAbortHandler)
 	case f.Status != 0:
+		if f.After {
+			next.ServeHTTP(&discarded{header: http.Header{}}, r)
+		}
 		_, _ = io.Copy(io.Discard, r.Body) // an unread body hides that the client has gone
 		wait(r.Context(), f.Latency)
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 		}
-		refuse(w, r, &problem{
+		writeProblem(w, r, &problem{
 			status:  f.Status,
 			Type:    strings.ReplaceAll(strings.ToLower(http.StatusText(f.Status)), " ", "_"),
 			Message: http.StatusText(f.Status),
@@ -144,6 +151,13 @@ func (f Fault) play(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// discarded is an answer that nobody sees.
+type discarded struct{ header http.Header }
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discarded) WriteHeader(int)             {}
 
 // wait returns early if the client has gone.
 func wait(ctx context.Context, d time.Duration) {

@@ -53,6 +53,19 @@ func TestAFaultEndsAfterItsTimesOrWhenCleared(t *testing.T) {
 	require.Zero(t, s.Requests("POST", ""))
 }
 
+func TestAStatusIsAnsweredBeforeOrAfterTheEffect(t *testing.T) {
+	t.Parallel()
+	s := sysdigtest.New(sysdigtest.Options{})
+	for i, after := range []bool{false, true} {
+		s.Fault(sysdigtest.Fault{Times: 1, Status: 502, After: after})
+		do(t, s, "POST", executions, submission("KILL_CONTAINER", "c")).status(502)
+		require.Len(t, do(t, s, "GET", executions, "").get("data"), i)
+	}
+	do(t, s, "POST", "/sim/faults", `{"times":1,"status":201,"after":true}`).status(204)
+	require.Nil(t, do(t, s, "POST", executions, submission("KILL_CONTAINER", "c")).status(201).get("id"))
+	require.Len(t, do(t, s, "GET", executions, "").get("data"), 2)
+}
+
 func TestLatencyHoldsBackTheAnswerNotTheEffect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -34,7 +34,7 @@ func checkFields(kind string, object map[string]any, fields []field) *problem {
 		v, ok := object[f.name]
 		if !ok && f.required {
 			return &problem{
-				status: http.StatusBadRequest, Type: "missing_required_parameter",
+				status: http.StatusBadRequest, invalid: true, Type: "missing_required_parameter",
 				Message: fmt.Sprintf("missing required %s %q", kind, f.name),
 			}
 		}

@@ -67,6 +67,25 @@ func (s *Server) Ledger() Ledger {
 	return slices.Clone(s.state.Ledger)
 }
 
+// Invalid are the requests that were refused because they are not as Sysdig
+// describes them, each as method, path and reason: an unknown or missing field, a
+// wrong type, a bad query, an endpoint that does not exist. Requests that were
+// fine but for the state of things, such as for an ID that is unknown, are not
+// among them.
+func (s *Server) Invalid() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.state.Invalid)
+}
+
+func (s *Server) noteInvalid(request string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Invalid = append(s.state.Invalid, request)
+	s.touch()
+	s.save()
+}
+
 // Requests is how many requests of a method and path have arrived, faults and
 // refusals included. Both match as they do in a [Fault].
 func (s *Server) Requests(method, path string) int {

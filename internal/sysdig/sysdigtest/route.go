@@ -1,6 +1,7 @@
 package sysdigtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,13 +35,23 @@ type input struct {
 
 // problem is a refusal.
 type problem struct {
-	status  int
+	status int
+	// invalid says that the request is not as Sysdig describes it.
+	invalid bool
 	Type    string   `json:"type"`
 	Message string   `json:"message"`
 	Details []string `json:"details"`
 }
 
+// badRequest refuses a request that is not as Sysdig describes it.
 func badRequest(format string, args ...any) *problem {
+	p := notNow(format, args...)
+	p.invalid = true
+	return p
+}
+
+// notNow refuses a request that is fine, but for the state of things.
+func notNow(format string, args ...any) *problem {
 	return &problem{status: http.StatusBadRequest, Type: "bad_request", Message: fmt.Sprintf(format, args...)}
 }
 
@@ -48,8 +59,11 @@ func notFound(format string, args ...any) *problem {
 	return &problem{status: http.StatusNotFound, Type: "resource_not_found", Message: fmt.Sprintf(format, args...)}
 }
 
-// routes is the API, both families of it.
-func (s *Server) routes() http.Handler {
+// endpoint is how [Options] call the route.
+func (rt route) endpoint() string { return rt.method + " " + rt.pattern }
+
+// table is the API, both families of it.
+func (s *Server) table() []route {
 	const actions, executions = "/secure/response-actions/v1alpha1/actions", "/secure/response-actions/v1alpha1/action-executions"
 	const events, captures, dumps = "/secure/events/v1/events", "/api/v1/captures", "/api/sysdig"
 	listed := []field{
@@ -63,7 +77,7 @@ func (s *Server) routes() http.Handler {
 		optional("from", whole), optional("to", whole), optional("cursor", printable(512)),
 		optional("limit", within(1, 200)), optional("filter", printable(4096)), optional("zones", printable(512)),
 	}
-	table := []route{
+	return []route{
 		{"GET", actions, []field{optional("context", printable(4096))}, nil, 200, s.listActions},
 		{"POST", executions, nil, submissionFields, 201, s.submit},
 		{"GET", executions, listed, nil, 200, s.listExecutions},
@@ -81,8 +95,12 @@ func (s *Server) routes() http.Handler {
 		{"GET", dumps, dumped, nil, 200, s.listCaptures},
 		{"GET", dumps + "/{id}", dumped[:1], nil, 200, s.getCapture("dump")},
 	}
+}
+
+// routes serves the table.
+func (s *Server) routes() http.Handler {
 	byPattern := map[string]map[string]route{}
-	for _, rt := range table {
+	for _, rt := range s.table() {
 		if byPattern[rt.pattern] == nil {
 			byPattern[rt.pattern] = map[string]route{}
 		}
@@ -94,14 +112,18 @@ func (s *Server) routes() http.Handler {
 			rt, ok := methods[r.Method]
 			if !ok {
 				w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
-				refuse(w, r, &problem{status: http.StatusMethodNotAllowed, Type: "method_not_allowed", Message: "Method not allowed"})
+				s.refuse(w, r, &problem{
+					status: http.StatusMethodNotAllowed, invalid: true, Type: "method_not_allowed", Message: "Method not allowed",
+				})
 				return
 			}
 			s.serve(rt, w, r)
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, r, notFound("no such endpoint: %s", r.URL.Path))
+		p := notFound("no such endpoint: %s", r.URL.Path)
+		p.invalid = true
+		s.refuse(w, r, p)
 	})
 	return mux
 }
@@ -109,23 +131,26 @@ func (s *Server) routes() http.Handler {
 // serve checks a request, lets the route handle it and writes the answer, after
 // the state it left is safe.
 func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
+	if slices.Contains(s.opts.Without, rt.endpoint()) {
+		s.refuse(w, r, notFound("no such endpoint here: %s", r.URL.Path))
+		return
+	}
 	in := &input{id: r.PathValue("id")}
 	var p *problem
 	if in.query, p = readQuery(r, rt.query); p == nil && rt.body != nil {
 		in.body, p = readBody(r, rt.body)
 	}
 	if p != nil {
-		refuse(w, r, p)
+		s.refuse(w, r, p)
 		return
 	}
 	answer, p := s.handle(rt, in)
 	if p != nil {
-		refuse(w, r, p)
+		s.refuse(w, r, p)
 		return
 	}
-	if file, ok := answer.(*io.SectionReader); ok {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeContent(w, r, "", time.Time{}, file)
+	if file, ok := answer.(file); ok {
+		file.serve(w, r)
 		return
 	}
 	writeJSON(w, rt.success, answer)
@@ -159,7 +184,11 @@ func readBody(r *http.Request, fields []field) (map[string]any, *problem) {
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" {
 		return nil, badRequest("Content-Type %q: want application/json", r.Header.Get("Content-Type"))
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20))
+	raw, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, 1<<20))
+	if err != nil {
+		return nil, notNow("the body breaks off") // its sender was killed
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var body map[string]any
 	if err := dec.Decode(&body); err != nil || body == nil {
@@ -171,8 +200,16 @@ func readBody(r *http.Request, fields []field) (map[string]any, *problem) {
 	return body, checkFields("key", body, fields)
 }
 
-// refuse writes a problem in the shape of the API family that was asked.
-func refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+// refuse writes a problem, after it was noted if the request is to blame.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	if p.invalid {
+		s.noteInvalid(fmt.Sprintf("%s %s: %d %s", r.Method, r.URL.RequestURI(), p.status, p.Message))
+	}
+	writeProblem(w, r, p)
+}
+
+// writeProblem writes a problem in the shape of the API family that was asked.
+func writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	if !strings.HasPrefix(r.URL.Path, "/api/") {
 		writeJSON(w, p.status, p)
 		return

@@ -16,6 +16,13 @@ func (s *Server) simRoutes() http.Handler {
 		}
 		writeJSON(w, http.StatusOK, ledger)
 	})
+	mux.HandleFunc("GET /sim/invalid", func(w http.ResponseWriter, _ *http.Request) {
+		invalid := s.Invalid()
+		if invalid == nil {
+			invalid = []string{}
+		}
+		writeJSON(w, http.StatusOK, invalid)
+	})
 	mux.HandleFunc("POST /sim/faults", func(w http.ResponseWriter, r *http.Request) {
 		var f Fault
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&f); err != nil {

@@ -15,6 +15,7 @@ type state struct {
 	Executions []*execution
 	Captures   []*capture
 	Ledger     Ledger
+	Invalid    []string
 	// Containers holds the state of those that do not run any more.
 	Containers map[string]string
 	// Killed holds the processes that were killed, as host ID "/" process ID.

@@ -3,6 +3,7 @@ package sysdigtest_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 	process := func(parameters string) string {
 		return `{"actionType":"KILL_PROCESS","parameters":{` + parameters + `}}`
 	}
-	const captures = "/api/v1/captures"
+	const captures, events = "/api/v1/captures", "/secure/events/v1/events"
 	for _, tc := range []struct {
 		name, method, path, body string
 		status                   int
@@ -48,6 +49,15 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 		{"long callerId", "GET", executions + "?callerId=" + strings.Repeat("x", 129), "", 400, "128"},
 		{"missing source", "GET", "/api/sysdig/1", "", 400, "source"},
 		{"wrong source", "GET", "/api/sysdig?source=SDC", "", 400, "SDS"},
+
+		{"unknown event", "GET", events + "/x", "", 404, "x"},
+		{"events of no time", "GET", events, "", 400, "from"},
+		{"events of more than two weeks", "GET", events + "?from=0&to=1209600000000001", "", 400, "two weeks"},
+		{"too many events", "GET", events + "?from=1&to=2&limit=201", "", 400, "1 to 200"},
+		{"a filter that breaks out", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id = "x" or severity = "1"`), "", 400, "filter"},
+		{"a filter that does not end", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id in ("x"`), "", 400, "filter"},
+		{"a filter without quotes", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`severity = 1`), "", 400, "filter"},
+		{"an unknown operator", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id like "x"`), "", 400, "operator"},
 
 		{"no JSON", "POST", executions, "hello", 400, "not a JSON object"},
 		{"an array", "POST", executions, "[]", 400, "not a JSON object"},
@@ -89,6 +99,12 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 			require.Contains(t, r.Body.String(), tc.says)
 			require.Empty(t, do(t, s, "GET", executions, "").get("data"))
 			require.Empty(t, do(t, s, "GET", "/api/sysdig?source=SDS", "").get("dumps"))
+			if tc.status == 404 && !strings.HasPrefix(tc.name, "unknown path") {
+				require.Empty(t, s.Invalid(), "an ID that is unknown is no mistake")
+				return
+			}
+			require.Len(t, s.Invalid(), 1)
+			require.Contains(t, s.Invalid()[0], tc.method+" "+tc.path)
 		})
 	}
 }

@@ -8,6 +8,9 @@
 // as it could: a repeated callerId runs the action again, a capture of an
 // unknown agent stays "requested" for ever.
 //
+// Such a request is a mistake of whoever sent it, so it is also noted: a test
+// asserts at its end that [Server.Invalid] is empty.
+//
 // Actions and captures run asynchronously and change containers that can be
 // killed once. Whatever takes effect is written to a ledger, so that a test can
 // say what happened to the world, not merely what was asked for. Faults make
@@ -18,6 +21,7 @@
 // faults, for those outside the process:
 //
 //	GET    /sim/ledger   the ledger, an array of [Effect]
+//	GET    /sim/invalid  the requests that were invalid, an array of strings
 //	POST   /sim/faults   adds a [Fault]
 //	DELETE /sim/faults   clears the faults
 //
@@ -28,9 +32,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,11 +65,49 @@ type Options struct {
 	// Events are what the events API serves, oldest first: objects with an id and
 	// a timestamp in nanoseconds, as sysdigtest does not check any further.
 	Events []json.RawMessage
+	// ListLag is how long a new execution or capture stays out of the lists:
+	// nothing says that Sysdig's are up to date. By its ID it is found at once.
+	ListLag time.Duration
+	// Deny are permissions that the token lacks, of [Permissions]. Default: none.
+	Deny []string
+	// Without are endpoints that this Sysdig does not have, as they are written in
+	// the table of routes: "GET /api/v1/captures/{id}". Default: none.
+	Without []string
+	// NoRange makes downloads start at the first byte whatever Range asks for, and
+	// gives them no ETag, as it may be with Sysdig: nobody says.
+	NoRange bool
 	// RateLimit is the number of requests allowed per minute. Default: no limit.
 	RateLimit int
 	// StateFile keeps executions, captures, containers and the ledger over a
 	// restart. Default: in memory only.
 	StateFile string
+}
+
+// Permissions are what a token may be allowed to do, in Sysdig's words: to run
+// and to read actions of either kind, and to read events.
+func Permissions() []string {
+	return []string{
+		containment + exec, containment + read, gathering + exec, gathering + read, readEventsPermission,
+	}
+}
+
+const (
+	containment = "containment-response-actions."
+	gathering   = "data-gathering-response-actions."
+	exec        = "exec"
+	read        = "read"
+
+	readEventsPermission = "policy-events.read"
+)
+
+// denied refuses a token that lacks every one of the permissions.
+func (s *Server) denied(permissions ...string) *problem {
+	for _, p := range permissions {
+		if !slices.Contains(s.opts.Deny, p) {
+			return nil
+		}
+	}
+	return &problem{status: http.StatusForbidden, Type: "forbidden", Message: "missing permission " + permissions[0]}
 }
 
 // maxRateLimit is the largest X-RateLimit-Limit there can be (Sysdig's public
@@ -95,8 +139,8 @@ type Server struct {
 }
 
 // New returns a server that listens nowhere yet. If there is a state file that
-// cannot be read or written, or an event that is none, every request is answered
-// with 500 and the reason.
+// cannot be read or written, or an option that means nothing, every request is
+// answered with 500 and the reason.
 func New(opts Options) *Server {
 	opts.Token = cmp.Or(opts.Token, "test-token")
 	opts.CustomerID = cmp.Or(opts.CustomerID, 55001)
@@ -111,8 +155,24 @@ func New(opts Options) *Server {
 	s.sim = s.simRoutes()
 	var err error
 	s.events, err = readEvents(opts.Events)
-	s.saveErr = errors.Join(err, s.load())
+	s.saveErr = errors.Join(err, s.checkOptions(), s.load())
 	return s
+}
+
+// checkOptions refuses names that nothing has, which would change nothing.
+func (s *Server) checkOptions() error {
+	var errs []error
+	for _, p := range s.opts.Deny {
+		if !slices.Contains(Permissions(), p) {
+			errs = append(errs, fmt.Errorf("deny %q: want one of %s", p, strings.Join(Permissions(), ", ")))
+		}
+	}
+	for _, endpoint := range s.opts.Without {
+		if !slices.ContainsFunc(s.table(), func(rt route) bool { return rt.endpoint() == endpoint }) {
+			errs = append(errs, fmt.Errorf("without %q: there is no such endpoint", endpoint))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Start serves a new Server until the test ends. It is found under a base path,

@@ -1,0 +1,50 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/internal/sysdig/sysdigtest"
+	"firebreak/signals"
+)
+
+// One incident's request gets no answer, another's is to come back much later:
+// a third one is contained as if nothing were wrong.
+func TestASysdigThatHangsOrIsBusyForOneIncidentDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	targets := newTargets(3)
+	f := prepare(t, shared, minerRoute(`, approval: {mode: none}`), sysdigtest.Options{}, targets...)
+	f.starter()
+	f.worker()
+	open := func(n int) *incident { return f.open(newEvent(t, targets[n], minerRule)) }
+	submitted := func(n int) {
+		f.await("another action is submitted", func() bool { return f.sysdig.Requests(http.MethodPost, executions) == n })
+	}
+
+	f.sysdig.Fault(sysdigtest.Fault{
+		Method: http.MethodPost, Path: executions, Times: 1, Latency: time.Hour, Status: http.StatusServiceUnavailable,
+	})
+	hung := open(0)
+	submitted(1)
+	f.sysdig.Fault(sysdigtest.Fault{
+		Method: http.MethodPost, Path: executions, Times: 1, Status: http.StatusTooManyRequests, RetryAfter: 20 * time.Minute,
+	})
+	busy := open(1)
+	submitted(2)
+
+	well := open(2)
+	well.await("the third incident is contained", func() bool {
+		state, _ := well.state()
+		return state == signals.Contained
+	})
+	ledger := f.sysdig.Ledger()
+	require.Equal(t, 1, ledger.Killed(targets[2].Containers[0]))
+	require.Len(t, ledger, 1, "the others still wait")
+	for _, i := range []*incident{hung, busy} {
+		state, _ := i.state()
+		require.NotContains(t, []signals.State{signals.Contained, signals.Failed, signals.Ambiguous}, state)
+	}
+}

@@ -1,0 +1,45 @@
+package workflows
+
+import (
+	"cmp"
+
+	"go.temporal.io/sdk/workflow"
+
+	"firebreak/activities"
+	"firebreak/signals"
+)
+
+// lookAround finds out what else happened there, beside the playbook, once
+// somebody is asked: an incident that nobody looks at does without.
+func (r *response) lookAround(ctx workflow.Context) {
+	inc := &r.page.Incident
+	if r.in.Revision < 3 || r.lookedAround || inc.Host.Name == "" || r.page.Events.Count == 0 {
+		return
+	}
+	r.lookedAround = true
+	in := activities.RelatedInput{
+		EventID: inc.ID, At: inc.OccurredAt, HostName: inc.Host.Name, ContainerID: inc.Container.ID, Tenant: r.in.Tenant,
+	}
+	if in.At.IsZero() {
+		in.At = r.openedAt
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		var a *activities.Activities
+		var found []signals.RelatedEvent
+		if err := workflow.ExecuteActivity(lookup(ctx, "Look for related events"), a.Related, in).Get(ctx, &found); err != nil {
+			if ctx.Err() == nil {
+				r.log(ctx, actorSysdig, signals.KindCheck, "no related events: %s", describe(err))
+			}
+			return
+		}
+		r.page.Related = found
+		r.log(ctx, actorSysdig, signals.KindCheck, "%d related events of the same %s", len(found), cmp.Or(container(in.ContainerID), "host"))
+	})
+}
+
+func container(id string) string {
+	if id == "" {
+		return ""
+	}
+	return "container"
+}

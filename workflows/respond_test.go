@@ -1,0 +1,441 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+
+	"firebreak/activities"
+	"firebreak/internal/catalogue"
+	"firebreak/internal/incident"
+	"firebreak/signals"
+	"firebreak/workflows"
+)
+
+// respondInput is a route of respond that acts without asking.
+func respondInput(action string) signals.Input {
+	return signals.Input{
+		Route: incident.Route{
+			Name: "respond", Playbook: "respond", Action: action, CoolDown: noCoolDown(), Approval: incident.Approval{Mode: incident.ModeNone},
+		},
+		Revision: signals.Revision,
+	}
+}
+
+// everything is an event that has a field for every parameter that an incident
+// can tell.
+func everything() incident.Incident {
+	inc := miner()
+	inc.File = incident.File{Path: "/tmp/xmrig"}
+	inc.Kubernetes = incident.Kubernetes{
+		Cluster: "prod", Namespace: "shop", Pod: "web-1", WorkloadName: "web", WorkloadType: "deployment",
+	}
+	inc.Cloud = incident.Cloud{Provider: "aws", Account: "123456789012", Region: "us-east-1", Instance: "i-0abc"}
+	inc.User = "mallory"
+	inc.Fields = map[string]string{
+		"ct.user.arn": "arn:aws:iam::123456789012:user/mallory", "ct.user.identitytype": "IAMUser", "drop.file": "/tmp/dropped",
+		"image.size": "12", "nothing": "<NA>",
+	}
+	return inc
+}
+
+func TestRespondFillsTheParametersOfEveryActionFromTheIncident(t *testing.T) {
+	t.Parallel()
+	for _, action := range catalogue.All() {
+		t.Run(action.Name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := respondInput(action.Name)
+			in.Route.Parameters = map[string]string{}
+			for _, name := range action.Nowhere() {
+				in.Route.Parameters[name] = `"given"`
+				if p, _ := action.Parameter(name); p.Type == catalogue.Integer {
+					in.Route.Parameters[name] = "15"
+				}
+			}
+			page := b.run(workflows.Respond, in, everything())
+			want := signals.Contained
+			if action.Class == catalogue.DataGathering {
+				want = signals.Captured
+			}
+			require.Equal(t, want, page.Outcome, texts(page, signals.KindAction))
+			require.Len(t, b.executed, 1)
+			require.Equal(t, action.Name, b.executed[0].Action)
+			for _, p := range action.Parameters {
+				if p.Required {
+					require.Contains(t, b.executed[0].Parameters, p.Name)
+				}
+			}
+			require.Equal(t, action.Fetches, len(page.Evidence) == 2, "what it brought is evidence, beside the manifest")
+		})
+	}
+}
+
+func TestRespondChoosesByWhatTheIncidentCarries(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		edit func(*incident.Incident)
+		want string
+	}{
+		"a file in a container": {func(*incident.Incident) {}, "FILE_QUARANTINE"},
+		"a container":           {func(i *incident.Incident) { i.File.Path = "" }, "KILL_CONTAINER"},
+		"a process on a host":   {func(i *incident.Incident) { i.Container = incident.Container{} }, "KILL_PROCESS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			event := everything()
+			test.edit(&event)
+			page := b.run(workflows.Respond, respondInput(incident.ActionAuto), event)
+			require.Equal(t, signals.Contained, page.Outcome)
+			require.Equal(t, test.want, b.executed[0].Action)
+		})
+	}
+}
+
+func TestRespondTakesParametersFromExpressions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_QUARANTINE")
+	in.Route.Parameters = map[string]string{"path.absolute": `incident.fields["drop.file"]`}
+	event := everything()
+	event.File.Path = ""
+	page := b.run(workflows.Respond, in, event)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "/tmp/dropped", b.executed[0].Parameters["path.absolute"])
+	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "FILE_QUARANTINE /tmp/dropped in container")
+}
+
+func TestWhereAnExpressionFindsNothingAnAnalystSuppliesTheField(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_QUARANTINE")
+	in.Route.Parameters = map[string]string{"path.absolute": `incident.fields["no.such.field"]`}
+	event := everything()
+	event.File.Path = ""
+	b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"file.path": "/tmp/amended"}})
+	page := b.run(workflows.Respond, in, event)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "/tmp/amended", b.executed[0].Parameters["path.absolute"])
+	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "no such key: no.such.field")
+}
+
+func TestAParameterThatNobodyTellsFailsTheIncidentWithItsName(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("MAKE_PRIVATE_CLOUD_RESOURCE")
+	in.Route.Parameters = map[string]string{"cloudResourceType": `"s3"`, "cloudResourceName": `incident.fields["no.such.field"]`}
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Failed, page.Outcome)
+	require.Empty(t, b.executed)
+	require.ErrorContains(t, b.GetWorkflowError(), "MAKE_PRIVATE_CLOUD_RESOURCE: parameter cloudResourceName is missing")
+	require.ErrorContains(t, b.GetWorkflowError(), "no such key: no.such.field")
+}
+
+func TestAnActionThatOnlySysdigKnowsIsCarriedOutAsItsCatalogueSays(t *testing.T) {
+	t.Parallel()
+	var a *activities.Activities
+	b := newBench(t)
+	b.OnActivity(a.DescribeAction, mock.Anything, activities.DescribeInput{Action: "FREEZE_CONTAINER"}).Return(
+		func(context.Context, activities.DescribeInput) (*catalogue.Action, error) {
+			return &catalogue.Action{Name: "FREEZE_CONTAINER", Class: catalogue.Containment, UndoneBy: "its undo", Parameters: []catalogue.Parameter{
+				{Name: "container.id", Type: catalogue.Text, Required: true, From: catalogue.From("container.id")},
+			}}, nil
+		}).Once()
+	page := b.run(workflows.Respond, respondInput("FREEZE_CONTAINER"), everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, map[string]any{"container.id": "6949e5f10829"}, b.executed[0].Parameters)
+}
+
+func TestAnActionThatNobodyKnowsFailsTheIncident(t *testing.T) {
+	t.Parallel()
+	var a *activities.Activities
+	b := newBench(t)
+	b.OnActivity(a.DescribeAction, mock.Anything, mock.Anything).Return(nil, refusal(activities.ErrRefused, "Sysdig does not have it"))
+	page := b.run(workflows.Respond, respondInput("KILL_CONTAINR"), everything())
+	require.Equal(t, signals.Failed, page.Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestRespondDoesNothingBelowTheThreshold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	limit := incident.Severity(3)
+	in := respondInput("KILL_CONTAINER")
+	in.Route.MaxSeverity = &limit
+	event := everything()
+	event.Severity = 6
+	require.Equal(t, signals.BelowThreshold, b.run(workflows.Respond, in, event).Outcome)
+	require.Empty(t, b.executed)
+}
+
+func TestAnAnalystUndoesWhatWasDoneWhileTheIncidentWatches(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm", Receipt: "r-1"})
+	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "bob", Reason: "again"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 2)
+	require.Equal(t, "x-1", b.executed[1].Undo)
+	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
+	require.True(t, b.executed[1].Claim.Undo)
+	require.Equal(t, []string{"ann"}, b.executed[1].Claim.ApprovedBy)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.True(t, b.receipt("r-1").Counted)
+	require.Contains(t, texts(page, signals.KindDecision), "undo PAUSE_CONTAINER: a false alarm")
+}
+
+func TestWhoMayNotApproveMayNotUndo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Approvers = signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann"}}
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "mallory", Reason: "mine"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+	require.Equal(t, []string{`undo did not count: analyst "mallory" is not entitled: not in the list of approvers`}, texts(page, signals.KindRefused))
+}
+
+func TestAnUndoThatFailsCanBeAskedForAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if len(b.executed) == 2 {
+			return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+		}
+		return activities.Execution{ID: "x-" + string(rune('0'+len(b.executed))), Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "once more"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 3)
+	require.NotEqual(t, b.executed[1].CallerID, b.executed[2].CallerID, "a new intention needs a new caller ID")
+	require.Equal(t, "x-3", page.Actions[0].UndoID)
+}
+
+func TestWhatCannotBeUndoneSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("KILL_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"undo did not count: KILL_CONTAINER cannot be undone"}, texts(page, signals.KindRefused))
+}
+
+func TestAContainmentIsUndoneAfterAWhileUnlessAnAnalystConfirmsIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answer  string
+		want    signals.State
+		undone  string
+		decided string
+	}{
+		"confirmed": {signals.Approve, signals.Contained, "", "approved KEEP_CONTAINMENT"},
+		"rejected":  {signals.Reject, signals.Rejected, "ann", "rejected KEEP_CONTAINMENT"},
+		"undone":    {signals.Undo, signals.Rejected, "ann", "undo PAUSE_CONTAINER"},
+		"ignored":   {"", signals.Expired, "firebreak", "KEEP_CONTAINMENT denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := respondInput("PAUSE_CONTAINER")
+			in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+			switch test.answer {
+			case "":
+			case signals.Undo:
+				b.at(30*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "enough"})
+			default:
+				b.at(30*time.Minute, test.answer, decision("ann"))
+			}
+			start := b.Now()
+			page := b.run(workflows.Respond, in, everything())
+			require.Equal(t, test.want, page.Outcome)
+			require.Equal(t, test.undone, page.Actions[0].UndoneBy)
+			require.Contains(t, strings.Join(texts(page, signals.KindDecision), "\n"), test.decided)
+			if test.undone == "" {
+				require.Len(t, b.executed, 1)
+				return
+			}
+			require.Len(t, b.executed, 2)
+			require.Equal(t, "x-1", b.executed[1].Undo)
+			if test.answer == "" {
+				require.GreaterOrEqual(t, b.Now().Sub(start), time.Hour)
+			}
+		})
+	}
+}
+
+func TestATimedUndoThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if len(b.executed) == 2 {
+			return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Len(t, b.executed, 3)
+	require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
+}
+
+// manual runs a manual action.
+func (b *bench) manual(in signals.ManualInput, known activities.Manual) signals.Page {
+	b.t.Helper()
+	var a *activities.Activities
+	if known.Approval.Mode == "" {
+		known.Approval = incident.DefaultApproval()
+	}
+	if known.Requester == "" {
+		known.Requester = in.Requester
+	}
+	b.OnActivity(a.PrepareManual, mock.Anything, mock.Anything).Return(known, nil)
+	b.ExecuteWorkflow(workflows.ResponseAction, in)
+	require.True(b.t, b.IsWorkflowCompleted(), "it is stuck")
+	var page signals.Page
+	if b.GetWorkflowError() == nil {
+		require.NoError(b.t, b.GetWorkflowResult(&page))
+	}
+	return page
+}
+
+func killByHand() signals.ManualInput {
+	return signals.ManualInput{
+		Action: "KILL_CONTAINER", Requester: "ann", Reason: "a miner",
+		Parameters: map[string]signals.Scalar{"host.name": "node-1", "container.id": "6949e5f10829"},
+	}
+}
+
+func TestAManualActionIsCarriedOutOnceSomebodyElseApproved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("Ann"))
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(killByHand(), activities.Manual{})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"approve did not count: Ann asked for it: somebody else must approve"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 1)
+	require.Equal(t, map[string]any{"host.id": "host-1", "container.id": "6949e5f10829"}, b.executed[0].Parameters, "the host's ID is looked up")
+	require.Equal(t, []string{"bob"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, "ann", b.executed[0].Claim.Requester)
+	require.Len(t, b.reported, 1)
+}
+
+func TestNobodyDecidesOnAManualActionBeforeItIsKnownWhoMay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(0, signals.Approve, decision("mallory"))
+	b.at(0, signals.Amend, map[string]any{"analyst": "mallory", "fields": map[string]any{"host.id": "another"}})
+	b.at(time.Minute, signals.Reject, decision("bob"))
+	page := b.manual(killByHand(), activities.Manual{Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"bob"}}})
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, texts(page, signals.KindRefused), 2)
+	require.Empty(t, b.executed)
+}
+
+func TestAManualActionTakesFromItsIncidentWhatWasNotGiven(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := signals.ManualInput{
+		Action: "FILE_ACQUIRE", Requester: "ann", Incident: "crypto-miner:node-1:6949e5f10829",
+		Parameters: map[string]signals.Scalar{"path.absolute": "/tmp/other"},
+	}
+	about := everything()
+	var told []signals.Telling
+	b.OnSignalExternalWorkflow(mock.Anything, in.Incident, "", signals.Told, mock.Anything).Return(
+		func(_, _, _, _ string, arg any) error {
+			raw, err := json.Marshal(arg)
+			require.NoError(t, err)
+			var telling signals.Telling
+			require.NoError(t, json.Unmarshal(raw, &telling))
+			told = append(told, telling)
+			return nil
+		})
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{Incident: &about, Tenant: "eu"})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, map[string]any{"host.id": "host-1", "container.id": "6949e5f10829", "path.absolute": "/tmp/other"}, b.executed[0].Parameters)
+	require.Equal(t, "eu", b.executed[0].Tenant)
+	require.Len(t, told, 2)
+	require.Equal(t, "FILE_ACQUIRE: captured", told[1].Text)
+}
+
+func TestAnIncidentIsToldOfManualActions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Told, signals.Telling{Action: "action:KILL_CONTAINER:node-1", Text: "KILL_CONTAINER: contained"})
+	b.at(2*time.Minute, signals.Told, map[string]any{"text": 1})
+	b.at(3*time.Minute, signals.Reject, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Equal(t, []string{"KILL_CONTAINER: contained"}, texts(page, signals.KindNote))
+	require.Len(t, texts(page, signals.KindRefused), 1)
+}
+
+func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := signals.ManualInput{
+		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
+		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat"},
+	}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Len(t, page.Evidence, 2)
+}
+
+func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := signals.ManualInput{Action: "PAUSE_CONTAINER", Undo: "x-77", Requester: "ann", Reason: "a false alarm"}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "x-77", b.executed[0].Undo)
+	require.Equal(t, "bob", page.Actions[0].UndoneBy)
+}
+
+func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		edit func(*signals.ManualInput)
+		want string
+	}{
+		"no action":           {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
+		"nobody asks":         {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
+		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := killByHand()
+			test.edit(&in)
+			b.manual(in, activities.Manual{})
+			require.ErrorContains(t, b.GetWorkflowError(), test.want)
+			require.Empty(t, b.executed)
+		})
+	}
+}
