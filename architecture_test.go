@@ -32,6 +32,7 @@ func TestPackagesNeedOnlyWhatTheyMay(t *testing.T) {
 		"signals":            {"internal/catalogue", "internal/incident"},
 		"internal/report":    {"internal/catalogue", "internal/incident", "signals"},
 		"internal/notify":    {"internal/catalogue", "internal/incident", "signals"},
+		"internal/hooks":     {"internal/catalogue", "internal/incident", "signals"},
 	} {
 		require.Subset(t, allowed, dependencies(t, pkg), pkg)
 	}

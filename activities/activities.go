@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/approvals"
 	"firebreak/internal/evidence"
+	"firebreak/internal/hooks"
 	"firebreak/internal/incident"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
@@ -44,6 +45,8 @@ type Activities struct {
 	Observe bool
 	// Notifier tells people; nil where nobody is to be told.
 	Notifier *notify.Sender
+	// Hooks call other vendors; it may know of none.
+	Hooks *hooks.Sender
 	// Poll is the time between two looks at something that Sysdig is doing.
 	// Zero means DefaultPoll.
 	Poll time.Duration

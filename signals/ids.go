@@ -113,8 +113,9 @@ func NewRequest(action, target string, parameters map[string]any, ask int) (Requ
 	return Request{ID: digest(string(content))[:12], Action: action, Parameters: parameters, Have: []string{}}, nil
 }
 
-// CallerID is the ID under which Sysdig knows one intended execution, however
-// often it is submitted or looked up: at most 128 characters, as Sysdig's
+// CallerID is the ID under which Sysdig knows one intended execution, or another
+// vendor one intended call of a hook, however often it is submitted or looked up:
+// at most 128 characters, as Sysdig's
 // public OpenAPI demands. The run is the first of its chain, so that a workflow
 // that is reset finds what it already did.
 func CallerID(workflowID, firstRunID, request string) string {

@@ -12,6 +12,7 @@ import (
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
 	"firebreak/internal/guard"
+	"firebreak/internal/hooks"
 	"firebreak/internal/incident"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
@@ -24,7 +25,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
-	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
@@ -82,15 +83,24 @@ func newProtections(cfg *config.Config) (*incident.Protections, error) {
 	return incident.NewProtections(cfg.Guard.Protected)
 }
 
+func newHooks(cfg *config.Config, options client.Options) (*hooks.Sender, error) {
+	all, err := cfg.ResolveHooks()
+	if err != nil {
+		return nil, err
+	}
+	web := &notify.Config{WebURL: cfg.Temporal.WebURL, Namespace: options.Namespace}
+	return hooks.New(hooks.Config{Hooks: all, Link: web.Link}), nil
+}
+
 func newActivities(cfg *config.Config, c client.Client, watch *guard.Watch, rules *approvals.Rules, protected *incident.Protections,
-	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, log *slog.Logger,
+	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, hooks *hooks.Sender, log *slog.Logger,
 ) *activities.Activities {
 	observe := cfg.Worker.Mode == config.ModeObserve
 	if observe {
 		log.Warn("This worker only observes: it checks everything and changes nothing in Sysdig.", "mode", cfg.Worker.Mode)
 	}
 	return &activities.Activities{
-		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Notifier: notifier,
+		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Notifier: notifier, Hooks: hooks,
 		Guard: watch, Approvals: rules, Protected: protected, Budgets: cfg.Guard.Budgets, Observe: observe,
 	}
 }

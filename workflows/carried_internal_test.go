@@ -29,6 +29,8 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		"news": true, "notifying": true,
 		// Nor before an undo has ended.
 		"undoing": true,
+		// Nor while hooks are being called.
+		"calling": true,
 		// Related events are looked for once, by the run that asks first.
 		"lookedAround": true,
 	}
@@ -43,7 +45,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		desk:     desk{open: true, decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3},
 		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
-		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2,
+		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2, calls: 3,
 		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
 	}
 	r.approval = &approval{

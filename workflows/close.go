@@ -49,6 +49,7 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	r.page.State = outcome // as whoever is notified will see it
 	r.announce(ctx, activities.ChangeClosed, actorFirebreak, signals.KindOutcome, "closed: %s", outcome)
 	r.setState(ctx, outcome)
+	r.closed(ctx)
 	r.notified(ctx)
 	before := len(r.page.Evidence)
 	r.report(ctx)

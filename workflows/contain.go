@@ -52,6 +52,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		adopted = ", submitted earlier and adopted"
 	}
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s %s: execution %s%s", request.Action, done.Status, done.ID, adopted)
+	r.contained(ctx)
 	return nil
 }
 

@@ -53,6 +53,7 @@ type carried struct {
 	// whose last request has them.
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Undos      int            `json:"undos,omitzero"`
+	Calls      int            `json:"calls,omitzero"`
 
 	Approval *carriedApproval  `json:"approval,omitempty"`
 	Clock    clock             `json:"clock,omitzero"`
@@ -101,7 +102,7 @@ type carriedFailure struct {
 // ever.
 func (r *response) full(ctx workflow.Context) bool {
 	return (r.in.First != nil || r.in.Carried != nil) && !r.idle && !r.oversized &&
-		len(r.mail) == 0 && len(r.news) == 0 && !r.notifying && !r.undoing &&
+		len(r.mail) == 0 && len(r.news) == 0 && !r.notifying && !r.undoing && r.calling == 0 &&
 		workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
@@ -163,7 +164,7 @@ func (r *response) packed() (in signals.Input, size int, err error) {
 func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
-		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
+		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, Calls: r.calls, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
 	}
@@ -194,7 +195,7 @@ func (r *response) resume() error {
 	}
 	r.reset = r.reset || c.Reset
 	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
-	r.described, r.parameters, r.undos = c.Described, c.Parameters, c.Undos
+	r.described, r.parameters, r.undos, r.calls = c.Described, c.Parameters, c.Undos, c.Calls
 	r.open = c.Page.Pending != nil
 	if c.Decided != nil {
 		r.decided = c.Decided

@@ -23,6 +23,8 @@ const (
 	storeDeadline  = 15 * time.Minute
 	notifyAttempt  = 5 * time.Minute // a storm's messages wait for each other
 	notifyDeadline = 10 * time.Minute
+	hookAttempt    = 30 * time.Second
+	hookDeadline   = 10 * time.Minute
 )
 
 func retries() *temporal.RetryPolicy {
@@ -67,6 +69,14 @@ func notifying(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           signals.NotificationQueue(workflow.GetInfo(ctx).TaskQueueName),
 		StartToCloseTimeout: notifyAttempt, ScheduleToCloseTimeout: notifyDeadline,
+		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
+	})
+}
+
+// calling is for hooks.
+func calling(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: hookAttempt, ScheduleToCloseTimeout: hookDeadline,
 		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }

@@ -66,6 +66,9 @@ type response struct {
 	// somebody is.
 	news      []activities.Change
 	notifying bool
+	// calls counts how often hooks were to be called, and calling those that are
+	// being called.
+	calls, calling int
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
 	needed []string
 	// failed is why the last action failed for good, nil after a success.
@@ -106,6 +109,7 @@ func open(ctx workflow.Context, in signals.Input, playbook string) (*response, e
 	if err := workflow.Await(ctx, func() bool { return r.page.Events.Count > 0 }); err != nil {
 		return nil, err
 	}
+	r.call(ctx, activities.MomentOpened, r.in.Route.OnOpened)
 	return r, nil
 }
 

@@ -43,6 +43,8 @@ func (r *response) undoable() error {
 		return fmt.Errorf("%s cannot be undone", r.action) // carried by an earlier version
 	case last == nil:
 		return errors.New("nothing was done yet that could be undone")
+	case r.page.Outcome != "":
+		return fmt.Errorf("too late: the incident is closing as %s; once it is closed, ask for the undo by hand", r.page.Outcome)
 	case last.Observed:
 		return fmt.Errorf("%s was not carried out: there is nothing to undo", last.Action)
 	case last.UndoneBy != "":

@@ -108,6 +108,15 @@ func TestRecordHistoriesOfSpecialInstallations(t *testing.T) {
 			i.contained()
 			return i
 		},
+		"crypto-miner-hooks": func(t *testing.T) *incident {
+			f := prepare(t, shared, minerRoute(hookRoute), sysdigtest.Options{}, newHost())
+			f.hooks(newVendor(t, nil))
+			f.starter()
+			f.worker()
+			i := f.openMiner()
+			i.contained()
+			return i
+		},
 		"guard-frozen-and-unfrozen": func(t *testing.T) *incident {
 			f := install(t, ownTemporal(t), unasked, sysdigtest.Options{})
 			f.worker()

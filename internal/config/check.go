@@ -63,6 +63,7 @@ func (c *Config) check(wrong report) {
 	c.checkApprovals(wrong)
 	c.checkGuard(wrong)
 	c.checkNotify(wrong)
+	c.checkHooks(wrong)
 	c.checkRoutes(wrong)
 }
 

@@ -38,15 +38,17 @@ var defaultYAML []byte
 
 // Config is the whole configuration.
 type Config struct {
-	Temporal  Temporal         `yaml:"temporal" json:"temporal"`
-	Sysdig    Sysdig           `yaml:"sysdig" json:"sysdig"`
-	Starter   Starter          `yaml:"starter" json:"starter"`
-	Worker    Worker           `yaml:"worker" json:"worker"`
-	Evidence  Evidence         `yaml:"evidence" json:"evidence"`
-	Approvals Approvals        `yaml:"approvals" json:"approvals"`
-	Guard     Guard            `yaml:"guard" json:"guard"`
-	Notify    Notify           `yaml:"notify" json:"notify"`
-	Routes    []incident.Route `yaml:"routes" json:"routes"`
+	Temporal  Temporal  `yaml:"temporal" json:"temporal"`
+	Sysdig    Sysdig    `yaml:"sysdig" json:"sysdig"`
+	Starter   Starter   `yaml:"starter" json:"starter"`
+	Worker    Worker    `yaml:"worker" json:"worker"`
+	Evidence  Evidence  `yaml:"evidence" json:"evidence"`
+	Approvals Approvals `yaml:"approvals" json:"approvals"`
+	Guard     Guard     `yaml:"guard" json:"guard"`
+	Notify    Notify    `yaml:"notify" json:"notify"`
+	// Hooks are requests to other vendors, by name.
+	Hooks  map[string]Hook  `yaml:"hooks" json:"hooks"`
+	Routes []incident.Route `yaml:"routes" json:"routes"`
 }
 
 // Temporal is what the configuration says of Temporal; the connection itself
@@ -209,6 +211,9 @@ func Load(path string, lookup func(string) (string, bool)) (*Config, error) {
 	for i := range c.Starter.Sources {
 		source := &c.Starter.Sources[i]
 		source.Auth = source.Auth.withDefaults()
+	}
+	for name, hook := range c.Hooks {
+		c.Hooks[name] = hook.withDefaults()
 	}
 	return c, nil
 }

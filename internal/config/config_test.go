@@ -57,6 +57,7 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}, Policies: []incident.ApprovalPolicy{}},
 		Guard:     config.Guard{Protected: []incident.Protection{}, Budgets: []signals.Budget{}},
 		Notify:    config.Notify{URLs: []config.Secret{}, Routes: map[string][]config.Secret{}, Groups: map[string][]config.Secret{}},
+		Hooks:     map[string]config.Hook{},
 		Routes: []incident.Route{
 			{
 				Name: "crypto-miner", When: `incident.rule.name == "Detect crypto miners using the Stratum protocol"`, Playbook: "crypto-miner",
@@ -149,7 +150,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		text string
 		want []string // one per line of the error, without the file
 	}{
-		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, evidence, approvals, guard, notify, routes`}},
+		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, evidence, approvals, guard, notify, hooks, routes`}},
 		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, tls, journal, max_body, sources`}},
 		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, playbook`}},
 		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},

@@ -247,12 +247,15 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 }
 
 // expanded replaces references to environment variables, outside of routes,
-// policies and protections.
+// policies, protections and the bodies of hooks.
 func (d *decoder) expanded(text, path string) string {
 	for _, expressions := range []string{"routes[", "approvals.policies[", "guard.protected["} {
 		if strings.HasPrefix(path, expressions) {
 			return text
 		}
+	}
+	if isHookBody(path) {
+		return text
 	}
 	if files := fileReference.FindString(text); files != "" {
 		d.wrong(path, "%s: a file is for secrets; want ${NAME}", files)

@@ -23,7 +23,16 @@ starter:
     - {name: "true", auth: {type: basic, secrets: ["ann:hunter2", "${file:/run/secrets/basic}"]}}
     - {name: "0x10", auth: {type: mtls, client_ca: clients.pem, names: ["*.example.com"]}}
 approvals: {trust: listed, groups: {"yes": ["no", "~", "1e3", "- x", "é☃"], "a: b": ["[y", "&z", "|", "? x"]}}
+hooks:
+  jira:
+    url: "https://user:hunter2@jira.example.com/hunter2"
+    headers: {Authorization: "Bearer ${X}", X-Token: hunter2}
+    body: |
+      {"summary": "{{.incident.rule.name}} \t#1: 'q'",
+      	"all": {{.}}}
+  edr: {url: "${URL}", method: PATCH, timeout: 3s}
 routes:
+  - {name: c, when: "true", playbook: respond, on_opened: [jira], on_contained: [edr], on_closed: [edr, jira]}
   - {name: a, when: "true", playbook: capture, max_severity: 0, cool_down: 0s, save_approval: none}
   - {name: b, when: "true", playbook: crypto-miner, approval: {expire_after: 10m}, capture: {filter: "a\tb\nc\\d: #"}}
 `,

@@ -88,7 +88,7 @@ func title(n *Notification) string {
 // always whole, and the oldest changes give way to it.
 func text(n *Notification, cfg *Config) string {
 	end := pending(n, cfg)
-	if link := cfg.link(n); link != "" {
+	if link := cfg.Link(n.WorkflowID, n.RunID); link != "" {
 		end = append(end, "Incident: "+link)
 	}
 	size := 0
@@ -185,14 +185,14 @@ func parameters(values map[string]any) string {
 	return strings.Join(all, ", ")
 }
 
-// link opens the incident's page in Temporal Web; "" without a base URL.
-func (cfg *Config) link(n *Notification) string {
+// Link opens an incident's page in Temporal Web; "" without a base URL.
+func (cfg *Config) Link(workflowID, runID string) string {
 	base := cfg.workflows()
 	if base == "" {
 		return ""
 	}
 	// An @ may stand in a path, but is a mention to some.
-	return base + strings.ReplaceAll("/"+url.PathEscape(n.WorkflowID)+"/"+url.PathEscape(n.RunID), "@", "%40") + "/user-metadata"
+	return base + strings.ReplaceAll("/"+url.PathEscape(workflowID)+"/"+url.PathEscape(runID), "@", "%40") + "/user-metadata"
 }
 
 // workflows is the list of incidents in Temporal Web.
