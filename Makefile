@@ -21,6 +21,10 @@ bench: ## Measure latencies and throughput beside a bare-SDK program (ARGS=--hel
 bench-ingest: ## Measure the webhook in a flood, beside a bare-SDK program (ARGS=--help lists the sizes)
 	@go run -C dev ./bench ingest $(ARGS)
 
+.PHONY: chaos
+chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
+	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
