@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -43,8 +44,9 @@ type Capture struct {
 	Size int64  `json:"size,omitzero"`
 }
 
-// outstandingDelay is how long a capture waits before it asks for its turn
-// again: Sysdig takes one capture per host at a time.
+// outstandingDelay is how long a capture waits, on average, before it asks for
+// its turn again: Sysdig takes one capture per host at a time. Captures that were
+// refused together ask apart, or all but one would miss every turn.
 const outstandingDelay = 5 * time.Second
 
 // captureGrace is how long a capture may take, twice the longest duration: an
@@ -98,7 +100,7 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if sysdig.OutstandingCapture(err) {
 		return Capture{}, temporal.NewApplicationErrorWithOptions(
 			"another capture of this host is under way, waiting for its turn", "capture-outstanding",
-			temporal.ApplicationErrorOptions{Cause: err, NextRetryDelay: outstandingDelay, Category: temporal.ApplicationErrorCategoryBenign})
+			temporal.ApplicationErrorOptions{Cause: err, NextRetryDelay: outstandingDelay/2 + rand.N(outstandingDelay), Category: temporal.ApplicationErrorCategoryBenign})
 	}
 	return Capture{}, toTemporal("create capture", err)
 }
