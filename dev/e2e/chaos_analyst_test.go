@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
@@ -67,13 +70,20 @@ func (c *chaos) decide(ctx context.Context, v *victim) {
 		return
 	}
 	name, payload := v.answer, any(signals.Decision{Analyst: "ann", Reason: "as chance has it", Request: v.asked})
-	if page.Pending.Action == "AMEND" {
-		name, payload = signals.Amend, signals.Amendment{Analyst: "ann", Fields: map[string]signals.Scalar{
-			"host.id": signals.Scalar(v.host.ID), "host.mac": signals.Scalar(v.host.MAC),
-			"host.agent_id": signals.Scalar(strconv.FormatInt(v.host.AgentID, 10)), "tenant.id": "55001",
-		}}
+	if missing, ok := page.Pending.Parameters["missing"].(string); ok && name == signals.Approve {
+		name, payload = signals.Amend, signals.Amendment{Analyst: "ann", Fields: v.fields(strings.Split(missing, ", "))}
 	}
 	if c.temporal.SignalWorkflow(ctx, v.id, "", name, payload) == nil {
 		v.answered = time.Now()
 	}
+}
+
+// fields are what an analyst finds out about the victim's host.
+func (v *victim) fields(missing []string) map[string]signals.Scalar {
+	known := map[string]signals.Scalar{
+		"host.id": signals.Scalar(v.host.ID), "host.mac": signals.Scalar(v.host.MAC),
+		"host.agent_id": signals.Scalar(strconv.FormatInt(v.host.AgentID, 10)), "tenant.id": "55001",
+	}
+	maps.DeleteFunc(known, func(name string, _ signals.Scalar) bool { return !slices.Contains(missing, name) })
+	return known
 }

@@ -129,7 +129,7 @@ func checkEffects(v *victim, ledger sysdigtest.Ledger) error {
 		switch n := done[name]; {
 		case n > 1:
 			problem("%s happened %d times", name, n)
-		case n == 0 && v.page.Outcome == v.outcome:
+		case n == 0 && v.page.Outcome == v.outcome && !(name == captureEffect && v.unsaved()):
 			problem("%s did not happen", name)
 		}
 	}
@@ -152,6 +152,12 @@ func checkEffects(v *victim, ledger sysdigtest.Ledger) error {
 // met reports whether an effect changed the victim.
 func (v *victim) met(e sysdigtest.Effect) bool {
 	return e.Kind != sysdigtest.Download && e.HostID == v.host.ID && (v.onHost || e.ContainerID == v.host.Containers[0])
+}
+
+// unsaved reports whether the incident says that there is no evidence of a capture:
+// it stays in Sysdig, as an analyst decided, or it failed and nobody waited for it.
+func (v *victim) unsaved() bool {
+	return told(*v.page, signals.KindCapture, "not saved: ") || told(*v.page, signals.KindCapture, "capture before containment")
 }
 
 // named is what plots call an effect.
@@ -217,10 +223,7 @@ func (c *chaos) checkEvidence(v *victim) error {
 			err = errors.Join(err, fmt.Errorf("%s is not capture %d", file.Name, id))
 		}
 	}
-	unsaved := slices.ContainsFunc(v.page.WarRoom, func(e signals.Entry) bool {
-		return e.Kind == signals.KindCapture && strings.HasPrefix(e.Text, "not saved: ")
-	})
-	if v.page.Outcome == v.outcome && slices.Contains(v.effects, captureEffect) && saved == unsaved {
+	if v.page.Outcome == v.outcome && slices.Contains(v.effects, captureEffect) && saved == v.unsaved() {
 		err = errors.Join(err, fmt.Errorf("capture saved: %t", saved))
 	}
 	return err

@@ -46,7 +46,7 @@ func (c *chaos) report(took time.Duration) {
 	})
 	outcomes := []signals.State{signals.Contained, signals.Captured, signals.Rejected, signals.Failed, signals.Ambiguous, signals.Expired, ""}
 	ended := map[string]map[signals.State]int{}
-	adopted, again, repeats, events := 0, 0, 0, 0
+	adopted, again, amended, repeats, events := 0, 0, 0, 0, 0
 	for _, v := range c.victims {
 		events += v.events
 		var outcome signals.State
@@ -59,6 +59,9 @@ func (c *chaos) report(took time.Duration) {
 				}
 				if e.Kind == signals.KindRequest && strings.HasPrefix(e.Text, "try again") {
 					again++
+				}
+				if e.Kind == signals.KindRequest && strings.HasPrefix(e.Text, "fields are missing") {
+					amended++
 				}
 			}
 		}
@@ -82,8 +85,8 @@ func (c *chaos) report(took time.Duration) {
 		}
 	})
 	actions := c.sysdig.Ledger().Count(func(e sysdigtest.Effect) bool { return e.Kind == sysdigtest.Action })
-	fmt.Fprintf(w, "%d actions took %d submissions; %d were adopted by a later attempt, and %d times an analyst was asked to try again.\n",
-		actions, c.backend.asked["submit"], adopted, again)
+	fmt.Fprintf(w, "%d actions took %d submissions; %d were adopted by a later attempt.\nAnalysts were asked %d times to try again after a failure, and %d times for missing fields.\n",
+		actions, c.backend.asked["submit"], adopted, again, amended)
 	fmt.Fprintf(w, "%d events; the starter did not take %d deliveries, and the incidents counted %d repeated events.\n", events, c.refused, repeats)
 	fmt.Fprintf(w, "%d violations.\n", len(c.violations))
 	for _, v := range c.violations {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,14 +67,20 @@ type mishap struct {
 	status, retryAfter int
 	// answered says that there is an answer, half of it if it is cut.
 	answered, cut bool
+	// only are the endpoints it happens to, if not to all.
+	only []string
 }
 
-// mishaps are all equally likely.
+// mishaps are all equally likely. A refusal, after which somebody is asked whether
+// to try again, meets only what surely takes no effect then: of an execution that
+// cannot be followed any more nobody knows, and to try it again would be to carry
+// it out twice.
 func mishaps() []mishap {
 	return []mishap{
 		{name: "reset before", lost: true},
 		{name: "reset after"},
 		{name: "429", lost: true, status: http.StatusTooManyRequests, retryAfter: 1},
+		{name: "403", lost: true, status: http.StatusForbidden, only: []string{"submit", "capture", "download", "enrich"}},
 		{name: "500 before", lost: true, status: http.StatusInternalServerError},
 		{name: "500 after", status: http.StatusInternalServerError},
 		{name: "503 late", late: 2 * time.Second, status: http.StatusServiceUnavailable},
@@ -138,7 +145,8 @@ func (b *backend) draw(endpoint string) *mishap {
 		b.failed[endpoint] = map[string]int{}
 	}
 	all := mishaps()
-	if n := random.IntN(3 * len(all)); n < len(all) {
+	n := random.IntN(3 * len(all))
+	if n < len(all) && (all[n].only == nil || slices.Contains(all[n].only, endpoint)) {
 		b.failed[endpoint][all[n].name]++
 		return &all[n]
 	}
