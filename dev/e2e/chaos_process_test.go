@@ -48,9 +48,9 @@ func (c *chaos) processes() []*doomed {
 		return launch(dir, "worker", c.envOf("worker"), firebreak(), c.workerArgs()...)
 	}
 	all := []*doomed{
-		// It is up long enough to get something done: a server takes a second or two
-		// to start.
-		{name: "temporal", process: c.temporal.process, launch: temporal, up: span{4 * time.Second, 10 * time.Second}, down: 3 * time.Second},
+		// A server is up long enough to get something done, and sometimes gone for
+		// longer than a heartbeat may take: then an attempt goes on beside the next.
+		{name: "temporal", process: c.temporal.process, launch: temporal, up: span{4 * time.Second, 10 * time.Second}, down: 12 * time.Second},
 		{name: "starter", process: c.starterProc, launch: starter, up: span{time.Second, 7 * time.Second}, down: time.Second},
 		{name: "worker 1", process: c.worker(), launch: worker, up: span{time.Second, 12 * time.Second}, down: 2 * time.Second},
 		{name: "worker 2", process: c.worker(), launch: worker, up: span{time.Second, 12 * time.Second}, down: 2 * time.Second},
