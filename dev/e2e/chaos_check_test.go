@@ -113,16 +113,19 @@ func checkEffects(v *victim, ledger sysdigtest.Ledger) error {
 			continue
 		}
 		name := named(e)
-		done[name]++
-		switch {
-		case !slices.Contains(v.effects, name):
+		if done[name]++; !slices.Contains(v.effects, name) {
 			problem("%s, which nobody asked for", name)
-		case e.Failure != "":
+		}
+		if e.Kind == sysdigtest.Action {
+			carriedOut[e.CallerID]++
+		}
+		if e.Failure != "" && done[name] == 1 {
 			problem("%s came to nothing: %s", name, e.Failure)
-		case e.CallerID != "":
-			if carriedOut[e.CallerID]++; carriedOut[e.CallerID] > 1 {
-				problem("%s was carried out twice for caller ID %s", name, e.CallerID)
-			}
+		}
+	}
+	for caller, n := range carriedOut {
+		if n > 1 {
+			problem("carried out %d times for caller ID %s", n, caller)
 		}
 	}
 	for _, name := range v.effects {
