@@ -42,6 +42,10 @@ func (c *chaos) analyse(ctx context.Context) {
 	}
 }
 
+// keepRequest asks whether to keep what is undone without an answer: analysts let
+// it be undone.
+const keepRequest = "KEEP_CONTAINMENT"
+
 // unanswered is how long an analyst waits for an answer to take effect before
 // sending it again.
 const unanswered = 5 * time.Second
@@ -54,7 +58,7 @@ func (c *chaos) decide(ctx context.Context, v *victim) {
 	defer cancel()
 	var page signals.Page
 	answer, err := c.temporal.QueryWorkflow(ctx, v.id, "", signals.QueryIncident)
-	if err != nil || answer.Get(&page) != nil || page.Pending == nil {
+	if err != nil || answer.Get(&page) != nil || page.Pending == nil || page.Pending.Action == keepRequest {
 		return
 	}
 	if v.asks == 0 && (!v.told.Load() || page.Events.Count < v.events) {

@@ -36,13 +36,26 @@ func plots() []plot {
 		approved  = "approval: {mode: one}, cool_down: 100ms"
 		miner     = signals.PlaybookCryptoMiner
 		capture   = signals.PlaybookCapture
+		respond   = signals.PlaybookRespond
 	)
 	return []plot{
-		{"automatic", 40, miner, automatic, false, false, []string{"KILL_CONTAINER"}, signals.Contained},
+		{"automatic", 30, miner, automatic, false, false, []string{"KILL_CONTAINER"}, signals.Contained},
 		{"approved", 28, miner, approved, false, true, []string{"KILL_CONTAINER"}, signals.Contained},
 		{"host", 7, miner, automatic, true, false, []string{"KILL_PROCESS"}, signals.Contained},
 		{"host-approved", 5, miner, approved, true, true, []string{"KILL_PROCESS"}, signals.Contained},
 		{"recorded-first", 6, miner, automatic + ", capture_first: true", false, false, []string{captureEffect, "KILL_CONTAINER"}, signals.Contained},
+		{
+			"quarantined", 5, respond, automatic + `, action: FILE_QUARANTINE, parameters: {path.absolute: '"/tmp/xmrig"'}`,
+			false, false,
+			[]string{"FILE_QUARANTINE"},
+			signals.Contained,
+		},
+		{
+			"paused", 5, respond, automatic + ", action: PAUSE_CONTAINER, auto_undo_after: 500ms",
+			false, false,
+			[]string{"PAUSE_CONTAINER", "UNPAUSE_CONTAINER"},
+			signals.Expired,
+		},
 		{"capture", 8, capture, "approval: {mode: one}, save_approval: {mode: none}", false, true, []string{captureEffect}, signals.Captured},
 		{"capture-approved", 6, capture, "approval: {mode: none}, save_approval: {mode: one}", false, false, []string{captureEffect}, signals.Captured},
 	}
@@ -117,13 +130,17 @@ func (c *chaos) cast(incidents int) ([]*victim, []sysdigtest.Host) {
 			hosts = append(hosts, host)
 		}
 		v.host = hosts[at]
-		v.id = v.playbook + ":" + v.host.Name + ":host"
+		kind := v.playbook
+		if kind == signals.PlaybookRespond {
+			kind += ":" + v.name
+		}
+		v.id = kind + ":" + v.host.Name + ":host"
 		if !v.onHost {
 			shared = at
 			container := fmt.Sprintf("%012x", random.Uint64()>>16)
 			hosts[at].Containers = append(hosts[at].Containers, container)
 			v.host.Containers = []string{container}
-			v.id = v.playbook + ":" + v.host.Name + ":" + container
+			v.id = kind + ":" + v.host.Name + ":" + container
 		}
 		v.deliveries = append(v.deliveries, v.batch(c.t, 1+random.IntN(3)))
 		if v.late && random.IntN(2) == 0 {
