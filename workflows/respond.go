@@ -61,7 +61,7 @@ func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (sign
 		}
 		// Undo it after a while, unless an analyst confirms it, where the route says so.
 		if v := r.confirm(ctx, action); v != approved {
-			return r.close(ctx, v.outcome())
+			return r.close(ctx, r.deniedOutcome(v))
 		}
 		// Watch for the same detection, and ask again if it returns.
 		if r.returns(ctx) {

@@ -3,6 +3,8 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +301,103 @@ func TestATimedUndoThatFailsIsTriedAgain(t *testing.T) {
 	require.Equal(t, signals.Expired, page.Outcome)
 	require.Len(t, b.executed, 3)
 	require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
+}
+
+func TestACancellationWhileAContainmentIsToBeConfirmedUndoesIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		undo   error
+		want   signals.State
+		undone string
+	}{
+		"undone":     {nil, signals.Rejected, "firebreak"},
+		"not undone": {refusal(activities.ErrFailed, "agent busy"), signals.Failed, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := respondInput("PAUSE_CONTAINER")
+			in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+			b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+				if in.Undo != "" {
+					return activities.Execution{ID: "x-2"}, test.undo
+				}
+				return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+			}
+			b.RegisterDelayedCallback(b.CancelWorkflow, 10*time.Minute)
+			page := b.run(workflows.Respond, in, everything())
+			require.Equal(t, test.want, page.Outcome)
+			require.Equal(t, test.undone, page.Actions[0].UndoneBy)
+			require.Len(t, b.executed, 2)
+			require.Empty(t, b.executed[1].Claim.ApprovedBy, "nobody wanted it")
+		})
+	}
+}
+
+func TestAnUndoThatNobodyCanAccountForIsLookedForBeforeItIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if len(b.executed) == 2 {
+			return activities.Execution{}, refusal(activities.ErrAmbiguous, "no answer")
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Len(t, b.executed, 3)
+	require.Equal(t, b.executed[1].CallerID, b.executed[2].CallerID)
+	require.False(t, b.executed[1].Resumed)
+	require.True(t, b.executed[2].Resumed)
+}
+
+func TestAnUndoThatWasOnlyObservedUndidNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{ID: "x-1", Status: "COMPLETED", Observed: in.Undo != ""}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Empty(t, page.Actions[0].UndoneBy)
+	require.Contains(t, texts(page, signals.KindAction), "PAUSE_CONTAINER was not undone: this worker only observes")
+}
+
+// Whatever is carried out while an undo is under way, it is told of what it undid.
+func TestAnUndoIsToldOfTheActionThatItUndid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(time.Hour)
+	in.Route.CoolDown = &coolDown
+	tries := 0
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if tries++; in.Undo == "" {
+			return activities.Execution{ID: "x-" + strconv.Itoa(tries), Status: "COMPLETED"}, nil
+		}
+		if tries < 6 {
+			return activities.Execution{}, errors.New("busy")
+		}
+		return activities.Execution{ID: "u-1", Status: "COMPLETED"}, nil
+	}
+	b.RegisterDelayedCallback(func() {
+		again := numbered(2)
+		again.OccurredAt = b.Now()
+		b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+	}, time.Minute)
+	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Len(t, page.Actions, 2)
+	require.Equal(t, "x-1", page.Actions[0].ExecutionID)
+	require.Equal(t, "u-1", page.Actions[0].UndoID)
+	require.Empty(t, page.Actions[1].UndoID)
 }
 
 // manual runs a manual action.

@@ -79,7 +79,10 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	r.undoing = true
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		_ = r.undo(ctx, m.analyst) // its failure is in the war room
+		// Its failure is in the war room.
+		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && r.approval.request.Action == actionKeep {
+			r.approval.count(ballot{analyst: m.analyst}) // asked meanwhile
+		}
 		r.undoing = false
 	})
 }
@@ -94,9 +97,15 @@ func (r *response) undoer() *approval {
 // route does it by itself, and follows that to its end.
 func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	var a *activities.Activities
-	last := r.lastAction()
+	// Another action may be carried out meanwhile, and be the last one then.
+	at := len(r.page.Actions) - 1
+	last := r.page.Actions[at]
 	info := workflow.GetInfo(ctx)
-	r.undos++
+	// What may have been undone already is looked for under the same caller ID.
+	again := r.undoLost
+	if !again {
+		r.undos++
+	}
 	claim := r.claim(last.Action)
 	claim.Undo, claim.ApprovedBy = true, analysts
 	by := actorFirebreak
@@ -106,22 +115,26 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	in := activities.ActionInput{
 		Action:   last.Action,
 		CallerID: signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, fmt.Sprintf("undo %s %d", last.ExecutionID, r.undos)),
-		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim,
+		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Resumed: r.reset || again, Claim: claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "undoing %s: execution %s, caller ID %s", last.Action, last.ExecutionID, in.CallerID)
 	var done activities.Execution
 	err := unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done)
 	}))
-	if err != nil {
+	r.undoLost = isAmbiguous(err)
+	switch {
+	case r.undoLost:
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "undo of %s: Sysdig cannot say whether it ran: %s", last.Action, describe(err))
+		return err
+	case err != nil:
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, describe(err))
 		return err
-	}
-	last.UndoneBy, last.UndoID = by, done.ID
-	if done.Observed {
+	case done.Observed:
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, dryRun)
 		return nil
 	}
+	r.page.Actions[at].UndoneBy, r.page.Actions[at].UndoID = by, done.ID
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s undone, %s: execution %s", last.Action, done.Status, done.ID)
 	return nil
 }
@@ -149,6 +162,19 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) verdi
 	for {
 		v := r.ask(ctx, keepRequest(r.page.Incident, r.lastAction(), time.Duration(after)), policy)
 		if v == approved || v == movedOn {
+			return v
+		}
+		if r.undoing {
+			_ = workflow.Await(ctx, func() bool { return !r.undoing })
+		}
+		if r.takenBack() {
+			return v
+		}
+		if ctx.Err() != nil {
+			// Nobody is asked any more: it is undone as if nobody had answered.
+			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
+			defer cancel()
+			r.failed = r.undo(disconnected)
 			return v
 		}
 		var by []string
