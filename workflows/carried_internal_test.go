@@ -46,7 +46,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
 		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2, undoLost: true, calls: 3,
-		needed: []string{"host.id"},
+		needed:  []string{"host.id"},
 		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
 	}
 	r.approval = &approval{

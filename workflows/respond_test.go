@@ -481,6 +481,28 @@ func TestAManualActionTakesFromItsIncidentWhatWasNotGiven(t *testing.T) {
 	require.Equal(t, "FILE_ACQUIRE: captured", told[1].Text)
 }
 
+// What is asked for, shown and protected is one target: a host that was named
+// beside an incident of another one is acted on, and not that of the incident.
+func TestAManualActionOnAnotherTargetTakesNothingFromItsIncident(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) {
+		return activities.Enrichment{Host: incident.Host{ID: "host-2", Name: "node-2"}}, nil
+	}
+	b.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", signals.Told, mock.Anything).Return(nil)
+	in := killByHand()
+	in.Incident = "crypto-miner:node-1:6949e5f10829"
+	in.Parameters = map[string]signals.Scalar{"host.name": "node-2", "container.id": "aaaaaaaaaaaa"}
+	about := everything()
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{Incident: &about})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, map[string]any{"host.id": "host-2", "container.id": "aaaaaaaaaaaa"}, b.executed[0].Parameters)
+	require.Empty(t, page.Incident.Kubernetes, "it is that of the incident's container")
+	require.Empty(t, page.Incident.Container.Name)
+	require.NotEqual(t, about.ID, page.Incident.ID, "by which Sysdig would tell the incident's host")
+}
+
 func TestAnIncidentIsToldOfManualActions(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
