@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"firebreak/activities"
@@ -41,9 +42,11 @@ type Worker struct {
 // The activities ask the watch whether containment is frozen. Failed is told when
 // the worker cannot go on.
 func New(c client.Client, taskQueue string, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
+	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
 		WorkerStopTimeout: StopTimeout,
 		OnFatalError:      failed,
+		Interceptors:      only,
 	})
 	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)
@@ -52,6 +55,7 @@ func New(c client.Client, taskQueue string, acts *activities.Activities, watch *
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
 			OnFatalError:                     failed,
+			Interceptors:                     only,
 			DisableWorkflowWorker:            true,
 			MaxConcurrentActivityTaskPollers: notificationPollers,
 		})
