@@ -508,10 +508,11 @@ func TestAnIncidentIsToldOfManualActions(t *testing.T) {
 	b := newBench(t)
 	b.at(time.Minute, signals.Told, signals.Telling{Action: "action:KILL_CONTAINER:node-1", Text: "KILL_CONTAINER: contained"})
 	b.at(2*time.Minute, signals.Told, map[string]any{"text": 1})
+	b.at(2*time.Minute, signals.Told, signals.Telling{Action: "bob", Text: "approved KILL_CONTAINER"})
 	b.at(3*time.Minute, signals.Reject, decision("ann"))
 	page := b.run(workflows.CryptoMiner, minerInput(), miner())
 	require.Equal(t, []string{"KILL_CONTAINER: contained"}, texts(page, signals.KindNote))
-	require.Len(t, texts(page, signals.KindRefused), 1)
+	require.Len(t, texts(page, signals.KindRefused), 2, "nobody's name is taken")
 }
 
 func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
@@ -546,6 +547,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 	}{
 		"no action":           {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
 		"nobody asks":         {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"a name without end":  {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {

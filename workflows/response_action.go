@@ -210,6 +210,9 @@ func (r *response) undoByHand(ctx workflow.Context, in signals.ManualInput) (sig
 			return r.close(ctx, signals.Contained)
 		}
 		r.failed = err
+		if isWithheld(err) {
+			r.withhold(err)
+		}
 	}
 }
 
