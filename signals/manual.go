@@ -53,6 +53,8 @@ func (in *ManualInput) Check() error {
 		return fmt.Errorf("undo: a capture changes nothing that could be undone")
 	case in.Capture != nil && in.Action != "CAPTURE":
 		return fmt.Errorf("capture: only action CAPTURE has it, not %s", in.Action)
+	case in.Capture != nil:
+		return in.Capture.Check()
 	}
 	return nil
 }

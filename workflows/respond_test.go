@@ -528,6 +528,22 @@ func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
 	require.Len(t, page.Evidence, 2)
 }
 
+// Who asks chooses the storage, and whoever approves must see it.
+func TestAManualCaptureIsApprovedWithTheStorageThatItGoesTo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := signals.ManualInput{
+		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.id": "host-1"},
+		Capture: &incident.CaptureOptions{Backend: incident.BackendResponseAction, StorageConfigurationID: "s-7"},
+	}
+	b.RegisterDelayedCallback(func() { require.Equal(t, "s-7", b.query().Pending.Parameters["storage_configuration_id"]) }, time.Minute)
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Contains(t, texts(page, signals.KindRequest)[0], "into the storage s-7")
+	require.Equal(t, "s-7", b.executed[0].Parameters["capture.remote_storage_configuration_id"])
+}
+
 func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -545,9 +561,12 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		edit func(*signals.ManualInput)
 		want string
 	}{
-		"no action":           {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
-		"nobody asks":         {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
-		"a name without end":  {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
+		"no action":          {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
+		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"a name without end": {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
+		"a capture for hours": {func(in *signals.ManualInput) {
+			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{Duration: incident.Duration(time.Hour)}
+		}, "capture.duration: 1h0m0s: want whole seconds, 1s to 5m0s"},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {
