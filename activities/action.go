@@ -1,10 +1,13 @@
 package activities
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -31,6 +34,20 @@ type ActionInput struct {
 	Resumed bool `json:"resumed,omitzero"`
 	// Claim is what the incident says of who approved it.
 	Claim approvals.Claim `json:"claim"`
+}
+
+// UnmarshalJSON leaves numbers as they are written: a time in nanoseconds is too
+// long for a float64.
+func (in *ActionInput) UnmarshalJSON(raw []byte) error {
+	type plain ActionInput
+	return exactly(raw, (*plain)(in))
+}
+
+// exactly decodes JSON with its numbers as they are written.
+func exactly(raw []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	return decoder.Decode(into)
 }
 
 // Execution is a response action that Sysdig completed. Its outputs stay with
@@ -72,6 +89,8 @@ type actionProgress struct {
 // Nothing is submitted that the worker's own configuration does not permit, while
 // containment is frozen, or on a dry run.
 func (a *Activities) ExecuteAction(ctx context.Context, in ActionInput) (Execution, error) {
+	// What is claimed is what is done.
+	in.Claim.Action, in.Claim.Undo = in.Action, in.Undo != ""
 	info := activity.GetInfo(ctx)
 	var progress actionProgress
 	if activity.HasHeartbeatDetails(ctx) {
@@ -125,6 +144,9 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	}
 	// Not before: what an earlier attempt has submitted is followed in any case.
 	clean := actionProgress{CleanAttempt: attempt}
+	if err := a.isOf(ctx, in); err != nil {
+		return clean, err
+	}
 	if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
 		return clean, err
 	}
@@ -153,6 +175,27 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 		}
 	}
 	return clean, toTemporal(operation, err)
+}
+
+// isOf checks that the execution that is to be undone is one of the action: who
+// approved, and what policies say, is about that.
+func (a *Activities) isOf(ctx context.Context, in ActionInput) error {
+	if in.Undo == "" {
+		return nil
+	}
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return err
+	}
+	execution, err := account.Execution(ctx, in.Undo)
+	if err != nil {
+		return toTemporal("look up what is to be undone", err)
+	}
+	if !strings.EqualFold(execution.ActionType, in.Action) {
+		return temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("execution %s is of %s, not of %s", in.Undo, execution.ActionType, in.Action), ErrRefused, nil)
+	}
+	return nil
 }
 
 // contains reports whether a freeze stops the action. To take one back is no

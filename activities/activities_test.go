@@ -131,6 +131,41 @@ func kill() activities.ActionInput {
 	}
 }
 
+// A policy is about an action, and so is what people approve: another name for it
+// would get round both.
+func TestAnExecutionOfAnotherActionIsNotUndone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	in := kill()
+	in.Action = "PAUSE_CONTAINER"
+	done, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+	undo := activities.ActionInput{Action: "STOP_CONTAINER", CallerID: "firebreak-0002", Undo: done.ID, Claim: in.Claim}
+	undo.Claim.ApprovedBy = []string{"ann"}
+	_, err = run[activities.Execution](b, a.ExecuteAction, undo)
+	require.Equal(t, activities.ErrRefused, final(t, err))
+	require.ErrorContains(t, err, "execution "+done.ID+" is of PAUSE_CONTAINER, not of STOP_CONTAINER")
+	undo.Action = "PAUSE_CONTAINER"
+	_, err = run[activities.Execution](b, a.ExecuteAction, undo)
+	require.NoError(t, err)
+}
+
+func TestParametersReachSysdigAsTheyWereApproved(t *testing.T) {
+	t.Parallel()
+	for _, number := range []any{int64(1732531234567890123), json.Number("1732531234567890123")} {
+		encoded, err := json.Marshal(activities.ActionInput{Parameters: map[string]any{"startTime": number}})
+		require.NoError(t, err)
+		var in activities.ActionInput
+		require.NoError(t, json.Unmarshal(encoded, &in))
+		again, err := json.Marshal(in.Parameters)
+		require.NoError(t, err)
+		require.Equal(t, `{"startTime":1732531234567890123}`, string(again))
+	}
+	var found activities.Evaluation
+	require.NoError(t, json.Unmarshal([]byte(`{"values":{"startTime":1732531234567890123}}`), &found))
+	require.Equal(t, json.Number("1732531234567890123"), found.Values["startTime"])
+}
+
 // final returns the type of an error that is not retried, and fails if it is
 // one that is.
 func final(t *testing.T, err error) string {

@@ -25,6 +25,12 @@ type Evaluation struct {
 	Absent string `json:"absent,omitzero"`
 }
 
+// UnmarshalJSON leaves numbers as they are written, see [ActionInput].
+func (e *Evaluation) UnmarshalJSON(raw []byte) error {
+	type plain Evaluation
+	return exactly(raw, (*plain)(e))
+}
+
 // Evaluate evaluates expressions over an incident. It only computes.
 func (a *Activities) Evaluate(_ context.Context, in EvaluateInput) (Evaluation, error) {
 	parameters, err := incident.NewParameters(in.Expressions)

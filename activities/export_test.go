@@ -5,4 +5,10 @@ package activities
 var (
 	ToTemporal = toTemporal
 	Unknowable = unknowable
+
+	// Undoes checks what a manual action says of the incident that it is about.
+	Undoes = undoes
 )
+
+// Unsigned is a value of an execution's outputs as it is stored.
+func Unsigned(value any) any { return unsigned(value) }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 	}
 	stop := heartbeats(ctx, func() any { return nil })
 	defer stop()
-	key := evidence.Prefix(in.WorkflowID, in.RunID) + strings.ToLower(in.Action) + "-" + in.ExecutionID
+	key := evidence.Prefix(in.WorkflowID, in.RunID) + strings.ToLower(in.Action) + "-" + url.PathEscape(in.ExecutionID)
 	var file evidence.File
 	body, err := account.AcquiredFile(ctx, in.ExecutionID, a.stall())
 	var answer *sysdig.Error
@@ -69,19 +70,36 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 // storeOutputs stores outputs. They may hold pre-signed URLs, which open what
 // they point at to whoever has them.
 func (a *Activities) storeOutputs(ctx context.Context, key string, outputs map[string]any) (evidence.File, error) {
-	kept := map[string]any{}
-	for name, value := range outputs {
-		if text, is := value.(string); is {
-			if u, err := url.Parse(text); err == nil && u.Host != "" && u.RawQuery != "" {
-				u.RawQuery, u.User = "", nil
-				value = u.String()
-			}
-		}
-		kept[name] = value
-	}
+	kept := unsigned(outputs)
 	content, err := json.MarshalIndent(kept, "", "  ")
 	if err != nil {
 		return evidence.File{}, fmt.Errorf("encode outputs: %w", err)
 	}
 	return a.Evidence.Put(ctx, key, "application/json", io.MultiReader(bytes.NewReader(content), strings.NewReader("\n")))
+}
+
+// inText finds URLs in a text, and what may sign them: who they name, and their
+// query.
+var inText = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s"'<>/?#@]*@)?([^\s"'<>?#]*)(?:[?#][^\s"'<>]*)?`)
+
+// unsigned is a value of outputs, of which URLs say no more than where they point.
+func unsigned(value any) any {
+	switch value := value.(type) {
+	case string:
+		return inText.ReplaceAllString(value, "$1$2")
+	case map[string]any:
+		kept := map[string]any{}
+		for name, inner := range value {
+			kept[name] = unsigned(inner)
+		}
+		return kept
+	case []any:
+		kept := make([]any, len(value))
+		for i, inner := range value {
+			kept[i] = unsigned(inner)
+		}
+		return kept
+	default:
+		return value
+	}
 }

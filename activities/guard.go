@@ -87,7 +87,7 @@ func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains
 // Where the guard cannot be asked nothing is done, and it is asked again.
 func (a *Activities) reserve(ctx context.Context, in ActionInput, again bool) error {
 	counts := func(b signals.Budget) bool { return b.Counts(in.Action) }
-	if len(in.Claim.ApprovedBy) > 0 || !slices.ContainsFunc(a.Budgets, counts) {
+	if a.Approvals.Approved(in.Claim) || !slices.ContainsFunc(a.Budgets, counts) {
 		return nil
 	}
 	err := a.Guard.Reserve(ctx, signals.Reserve{Action: in.Action, CallerID: in.CallerID, Target: target(in), Limits: a.Budgets}, again)

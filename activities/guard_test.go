@@ -172,6 +172,24 @@ func TestWhatNobodyApprovedTakesAUnitOfTheBudget(t *testing.T) {
 	require.Len(t, l.reserved, 2, "what was approved counts against no budget")
 }
 
+// Whoever may start workflows can start an incident that trusts whom they like.
+func TestAnApprovalOfSomebodyWhoMayNotTakesAUnitOfTheBudget(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	l := &ledger{}
+	b.activities.Guard, b.activities.Budgets = l, budgets
+	b.activities.Approvals = rules(t, `
+approvals: {trust: listed, groups: {soc: [ann]}}
+routes: [{name: automatic, when: 'true', playbook: crypto-miner, approval: none}]
+`)
+	in := kill()
+	in.Claim.Trust, in.Claim.ApprovedBy = signals.TrustVerified, []string{"mallory"}
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrNotPermitted, final(t, err))
+	require.Len(t, l.reserved, 1)
+	require.Empty(t, b.sysdig.Ledger())
+}
+
 func TestWhatNoBudgetBoundsAsksNobodyForOne(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, sysdigtest.Options{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -43,6 +44,9 @@ func (a *Activities) PrepareManual(ctx context.Context, in signals.ManualInput) 
 			return Manual{}, err
 		}
 		m.Incident, m.Tenant = &page.Incident, page.Tenant
+		if err := undoes(&page, &in); err != nil {
+			return Manual{}, err
+		}
 	}
 	m.Approvers = a.Approvals.Approvers()
 	about := m.Incident
@@ -61,6 +65,19 @@ func (a *Activities) PrepareManual(ctx context.Context, in signals.ManualInput) 
 		}
 	}
 	return m, nil
+}
+
+// undoes checks that what is to be undone was done about the incident: it is the
+// incident's target that whoever approves is shown.
+func undoes(page *signals.Page, in *signals.ManualInput) error {
+	done := func(e signals.Executed) bool {
+		return e.ExecutionID == in.Undo && e.Action == in.Action && e.UndoneBy == ""
+	}
+	if in.Undo == "" || slices.ContainsFunc(page.Actions, done) {
+		return nil
+	}
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("undo: incident %s has no execution %q of %s that is in force; want one of its own, or no incident", in.Incident, in.Undo, in.Action), ErrRefused, nil)
 }
 
 // page is an incident as it says itself, open or closed.

@@ -131,8 +131,9 @@ func DecodeTelling(raw converter.RawValue) (Telling, error) {
 	if err := decode(raw, &t, `{"action":"action:KILL_CONTAINER:node-1","text":"contained"}`); err != nil {
 		return Telling{}, err
 	}
-	if t.Action == "" || len(t.Action) > maxTeller || t.Text == "" {
-		return Telling{}, errors.New(`want "action", the workflow ID of a manual action, and "text"`)
+	// It is who tells, in the war room: nobody's name is taken.
+	if !strings.HasPrefix(t.Action, manualPrefix) || len(t.Action) > maxTeller || t.Text == "" {
+		return Telling{}, errors.New(`want "action", the workflow ID of a manual action like action:KILL_CONTAINER:node-1, and "text"`)
 	}
 	return t, nil
 }

@@ -73,12 +73,15 @@ func tenantPart(tenant string) string { return "tenant=" + part(tenant) }
 // "action:KILL_CONTAINER:node-1:6949e5f10829": who asks for the same action on
 // the same target while one is under way is told of that one.
 func ManualID(action string, target ...string) string {
-	parts := []string{"action", part(action)}
+	parts := []string{part(action)}
 	for _, value := range target {
 		parts = append(parts, part(value))
 	}
-	return strings.Join(parts, ":")
+	return manualPrefix + strings.Join(parts, ":")
 }
+
+// manualPrefix begins the workflow IDs of manual actions.
+const manualPrefix = "action:"
 
 // part makes a value safe for a workflow ID, a shell and a file system. A value
 // that had to be changed gets a digest of the original, so that two values

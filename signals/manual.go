@@ -47,10 +47,14 @@ func (in *ManualInput) Check() error {
 		return fmt.Errorf(`action: it is missing; want a response action, like KILL_CONTAINER`)
 	case in.Requester == "":
 		return fmt.Errorf("requester: it is missing; want the name of who asks")
+	case len(in.Requester) > maxName:
+		return fmt.Errorf("requester: it has %d bytes; want at most %d", len(in.Requester), maxName)
 	case in.Undo != "" && in.Capture != nil:
 		return fmt.Errorf("undo: a capture changes nothing that could be undone")
 	case in.Capture != nil && in.Action != "CAPTURE":
 		return fmt.Errorf("capture: only action CAPTURE has it, not %s", in.Action)
+	case in.Capture != nil:
+		return in.Capture.Check()
 	}
 	return nil
 }

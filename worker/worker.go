@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"firebreak/activities"
@@ -42,10 +43,12 @@ type Worker struct {
 // them are begun on the queue in a minute, by all its workers together; 0 is no
 // limit. Failed is told when the worker cannot go on.
 func New(c client.Client, taskQueue string, perMinute int, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
+	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
 		WorkerStopTimeout:            StopTimeout,
 		OnFatalError:                 failed,
 		TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
+		Interceptors:                 only,
 	})
 	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)
@@ -54,6 +57,7 @@ func New(c client.Client, taskQueue string, perMinute int, acts *activities.Acti
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
 			OnFatalError:                     failed,
+			Interceptors:                     only,
 			DisableWorkflowWorker:            true,
 			MaxConcurrentActivityTaskPollers: notificationPollers,
 		})

@@ -65,9 +65,13 @@ func captureRequest(inc incident.Incident, options incident.CaptureOptions) ques
 	if options.Filter != "" {
 		parameters["filter"] = options.Filter
 	}
+	text := fmt.Sprintf("CAPTURE %s of %s", options.Duration, inc.Target())
+	if options.StorageConfigurationID != "" {
+		parameters["storage_configuration_id"] = options.StorageConfigurationID
+		text += " into the storage " + options.StorageConfigurationID
+	}
 	return question{
-		action: actionCapture, target: inc.Target(), parameters: parameters, waiting: signals.AwaitingApproval,
-		text: fmt.Sprintf("CAPTURE %s of %s", options.Duration, inc.Target()),
+		action: actionCapture, target: inc.Target(), parameters: parameters, waiting: signals.AwaitingApproval, text: text,
 	}
 }
 

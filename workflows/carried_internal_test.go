@@ -22,7 +22,7 @@ import (
 func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	t.Parallel()
 	own := map[string]bool{
-		"in": true, "needed": true, "reported": true, "resuming": true, "idle": true, "oversized": true, "next": true,
+		"in": true, "reported": true, "resuming": true, "idle": true, "oversized": true, "next": true,
 		// Of this run's history, which a next run does not see.
 		"heard": true, "mail": true, "receipts": true,
 		// An incident moves on only when everybody was notified.
@@ -45,7 +45,8 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		desk:     desk{open: true, decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3},
 		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
-		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2, calls: 3,
+		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2, undoLost: true, calls: 3,
+		needed:  []string{"host.id"},
 		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
 	}
 	r.approval = &approval{

@@ -22,9 +22,13 @@ func (r *response) require(ctx workflow.Context, fields []string) verdict {
 		if v := r.lookFor(ctx, fields); v != undecided {
 			return v
 		}
+		r.needed = fields
 	case here:
+		// It need not be this time that the earlier run asked: see prepare.
+		if r.needed == nil { // as earlier versions carried it
+			r.needed = fields
+		}
 	}
-	r.needed = fields
 	v := r.wait(ctx)
 	r.needed = nil
 	return v

@@ -53,6 +53,7 @@ type carried struct {
 	// whose last request has them.
 	Parameters map[string]any `json:"parameters,omitempty"`
 	Undos      int            `json:"undos,omitzero"`
+	UndoLost   bool           `json:"undo_lost,omitzero"`
 	Calls      int            `json:"calls,omitzero"`
 
 	Approval *carriedApproval  `json:"approval,omitempty"`
@@ -60,6 +61,8 @@ type carried struct {
 	Decided  map[string]string `json:"decided,omitempty"`
 	Last     string            `json:"last,omitzero"`
 	Asks     int               `json:"asks,omitzero"`
+	// Needed are the fields that are asked for, nil where none are.
+	Needed []string `json:"needed,omitempty"`
 
 	Failed *carriedFailure `json:"failed,omitempty"`
 	// Demanded is how the worker wants to be allowed what it refused to do.
@@ -164,7 +167,8 @@ func (r *response) packed() (in signals.Input, size int, err error) {
 func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
-		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, Calls: r.calls, Decided: r.decided, Last: r.last, Asks: r.asks, Demanded: r.demanded, Requester: r.requester,
+		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, UndoLost: r.undoLost, Calls: r.calls,
+		Decided: r.decided, Last: r.last, Asks: r.asks, Needed: r.needed, Demanded: r.demanded, Requester: r.requester,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
 	}
@@ -195,7 +199,8 @@ func (r *response) resume() error {
 	}
 	r.reset = r.reset || c.Reset
 	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
-	r.described, r.parameters, r.undos, r.calls = c.Described, c.Parameters, c.Undos, c.Calls
+	r.described, r.parameters, r.undos, r.undoLost, r.calls = c.Described, c.Parameters, c.Undos, c.UndoLost, c.Calls
+	r.needed = c.Needed
 	r.open = c.Page.Pending != nil
 	if c.Decided != nil {
 		r.decided = c.Decided

@@ -285,6 +285,25 @@ func TestWhatCanHappenBeforeAWaitIsRememberedAfterAMove(t *testing.T) {
 	})
 }
 
+// The expressions of a route were to tell every field: what an analyst is asked
+// for is only known once they were evaluated.
+func TestAnIncidentThatMovedOnWaitsForTheFieldsThatItAskedFor(t *testing.T) {
+	t.Parallel()
+	one := newBench(t)
+	one.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
+	in := respondInput("FILE_QUARANTINE")
+	in.Route.Parameters = map[string]string{"path.absolute": `incident.fields["no.such.field"]`, "host.id": `"host-1"`}
+	event := everything()
+	event.File.Path = ""
+	one.suggest(5 * time.Minute)
+	next, page := one.moves(workflows.Respond, opened(in, event), event)
+	require.Equal(t, signals.NeedsFields, page.State)
+	two := one.after()
+	two.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"file.path": "/tmp/amended"}})
+	require.Equal(t, signals.Contained, two.run(workflows.Respond, next).Outcome)
+	require.Equal(t, "/tmp/amended", two.executed[0].Parameters["path.absolute"])
+}
+
 // The container becomes known while an analyst is asked for the host: the
 // question that follows is about what the incident was opened for all the same.
 func TestAFieldThatComesLaterDoesNotChangeTheActionOfAnIncidentThatMovedOn(t *testing.T) {

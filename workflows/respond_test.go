@@ -3,6 +3,8 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -326,6 +328,104 @@ func TestATimedUndoThatFailsIsAskedAboutAndMayThenSucceed(t *testing.T) {
 	}
 }
 
+func TestACancellationWhileAContainmentIsToBeConfirmedUndoesIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		undo   error
+		want   signals.State
+		undone string
+	}{
+		"undone":     {nil, signals.Rejected, "firebreak"},
+		"not undone": {refusal(activities.ErrFailed, "agent busy"), signals.Failed, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := respondInput("PAUSE_CONTAINER")
+			in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+			b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+				if in.Undo != "" {
+					return activities.Execution{ID: "x-2"}, test.undo
+				}
+				return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+			}
+			b.RegisterDelayedCallback(b.CancelWorkflow, 10*time.Minute)
+			page := b.run(workflows.Respond, in, everything())
+			require.Equal(t, test.want, page.Outcome)
+			require.Equal(t, test.undone, page.Actions[0].UndoneBy)
+			require.Len(t, b.executed, 2)
+			require.Empty(t, b.executed[1].Claim.ApprovedBy, "nobody wanted it")
+		})
+	}
+}
+
+func TestAnUndoThatNobodyCanAccountForIsLookedForBeforeItIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		if len(b.executed) == 2 {
+			return activities.Execution{}, refusal(activities.ErrAmbiguous, "no answer")
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(2*time.Hour, signals.Approve, decision("ann"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Expired, page.Outcome)
+	require.Len(t, b.executed, 3)
+	require.Equal(t, b.executed[1].CallerID, b.executed[2].CallerID)
+	require.False(t, b.executed[1].Resumed)
+	require.True(t, b.executed[2].Resumed)
+}
+
+func TestAnUndoThatWasOnlyObservedUndidNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{ID: "x-1", Status: "COMPLETED", Observed: in.Undo != ""}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Empty(t, page.Actions[0].UndoneBy)
+	require.Contains(t, texts(page, signals.KindAction), "PAUSE_CONTAINER was not undone: this worker only observes")
+}
+
+// Whatever is carried out while an undo is under way, it is told of what it undid.
+func TestAnUndoIsToldOfTheActionThatItUndid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(time.Hour)
+	in.Route.CoolDown = &coolDown
+	tries := 0
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if tries++; in.Undo == "" {
+			return activities.Execution{ID: "x-" + strconv.Itoa(tries), Status: "COMPLETED"}, nil
+		}
+		if tries < 6 {
+			return activities.Execution{}, errors.New("busy")
+		}
+		return activities.Execution{ID: "u-1", Status: "COMPLETED"}, nil
+	}
+	b.RegisterDelayedCallback(func() {
+		again := numbered(2)
+		again.OccurredAt = b.Now()
+		b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+	}, time.Minute)
+	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Len(t, page.Actions, 2)
+	require.Equal(t, "x-1", page.Actions[0].ExecutionID)
+	require.Equal(t, "u-1", page.Actions[0].UndoID)
+	require.Empty(t, page.Actions[1].UndoID)
+}
+
 // manual runs a manual action.
 func (b *bench) manual(in signals.ManualInput, known activities.Manual) signals.Page {
 	b.t.Helper()
@@ -407,15 +507,38 @@ func TestAManualActionTakesFromItsIncidentWhatWasNotGiven(t *testing.T) {
 	require.Equal(t, "FILE_ACQUIRE: captured", told[1].Text)
 }
 
+// What is asked for, shown and protected is one target: a host that was named
+// beside an incident of another one is acted on, and not that of the incident.
+func TestAManualActionOnAnotherTargetTakesNothingFromItsIncident(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.enrich = func() (activities.Enrichment, error) {
+		return activities.Enrichment{Host: incident.Host{ID: "host-2", Name: "node-2"}}, nil
+	}
+	b.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", signals.Told, mock.Anything).Return(nil)
+	in := killByHand()
+	in.Incident = "crypto-miner:node-1:6949e5f10829"
+	in.Parameters = map[string]signals.Scalar{"host.name": "node-2", "container.id": "aaaaaaaaaaaa"}
+	about := everything()
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{Incident: &about})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, map[string]any{"host.id": "host-2", "container.id": "aaaaaaaaaaaa"}, b.executed[0].Parameters)
+	require.Empty(t, page.Incident.Kubernetes, "it is that of the incident's container")
+	require.Empty(t, page.Incident.Container.Name)
+	require.NotEqual(t, about.ID, page.Incident.ID, "by which Sysdig would tell the incident's host")
+}
+
 func TestAnIncidentIsToldOfManualActions(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.at(time.Minute, signals.Told, signals.Telling{Action: "action:KILL_CONTAINER:node-1", Text: "KILL_CONTAINER: contained"})
 	b.at(2*time.Minute, signals.Told, map[string]any{"text": 1})
+	b.at(2*time.Minute, signals.Told, signals.Telling{Action: "bob", Text: "approved KILL_CONTAINER"})
 	b.at(3*time.Minute, signals.Reject, decision("ann"))
 	page := b.run(workflows.CryptoMiner, minerInput(), miner())
 	require.Equal(t, []string{"KILL_CONTAINER: contained"}, texts(page, signals.KindNote))
-	require.Len(t, texts(page, signals.KindRefused), 1)
+	require.Len(t, texts(page, signals.KindRefused), 2, "nobody's name is taken")
 }
 
 func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
@@ -429,6 +552,22 @@ func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
 	page := b.manual(in, activities.Manual{})
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Len(t, page.Evidence, 2)
+}
+
+// Who asks chooses the storage, and whoever approves must see it.
+func TestAManualCaptureIsApprovedWithTheStorageThatItGoesTo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := signals.ManualInput{
+		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.id": "host-1"},
+		Capture: &incident.CaptureOptions{Backend: incident.BackendResponseAction, StorageConfigurationID: "s-7"},
+	}
+	b.RegisterDelayedCallback(func() { require.Equal(t, "s-7", b.query().Pending.Parameters["storage_configuration_id"]) }, time.Minute)
+	b.at(2*time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Contains(t, texts(page, signals.KindRequest)[0], "into the storage s-7")
+	require.Equal(t, "s-7", b.executed[0].Parameters["capture.remote_storage_configuration_id"])
 }
 
 func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
@@ -448,8 +587,12 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		edit func(*signals.ManualInput)
 		want string
 	}{
-		"no action":           {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
-		"nobody asks":         {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"no action":          {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
+		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"a name without end": {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
+		"a capture for hours": {func(in *signals.ManualInput) {
+			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{Duration: incident.Duration(time.Hour)}
+		}, "capture.duration: 1h0m0s: want whole seconds, 1s to 5m0s"},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {

@@ -45,10 +45,11 @@ type response struct {
 	described *catalogue.Action
 	// parameters are those of the action, nil before they are known.
 	parameters map[string]any
-	// undoing is set while the last action is being undone, and undos counts the
-	// attempts.
-	undoing bool
-	undos   int
+	// undoing is set while the last action is being undone, undos counts the
+	// intended undos, and undoLost says that nobody knows what became of the last.
+	undoing  bool
+	undos    int
+	undoLost bool
 	// desk is the decision that is waited for, and those before.
 	desk
 	// requester is who asked for a manual action, "" for a playbook's own.

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -10,6 +11,7 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -119,22 +121,25 @@ func (r *response) admitCapture(ctx workflow.Context, in signals.ManualInput) (c
 
 // give sorts what was given into the action's parameters and the fields of the
 // incident that others are taken from. A parameter also sets the field it would
-// have come from, so that everybody sees what is really meant.
+// have come from, so that everybody sees what is really meant, and the incident
+// supplies nothing of another target than is meant.
 func (r *response) give(action *catalogue.Action, values map[string]signals.Scalar) (map[string]any, error) {
 	given := map[string]any{}
-	var problems []error
-	for _, name := range workflow.DeterministicKeys(values) {
-		value, field := string(values[name]), name
+	names := workflow.DeterministicKeys(values)
+	settings := make([]incident.Setting, len(names))
+	for i, name := range names {
+		settings[i] = incident.Setting{Path: name, Value: string(values[name])}
 		if p, is := action.Parameter(name); is {
-			given[name], field = value, p.From
-		}
-		if field == "" {
-			continue
-		}
-		if err := r.page.Incident.SetField(field, value); err != nil && given[name] == nil {
-			problems = append(problems, fmt.Errorf("parameters: %s has no parameter %q: %w", action.Name, name, err))
+			given[name], settings[i].Path = settings[i].Value, p.From
 		}
 	}
+	var problems []error
+	for i, err := range r.page.Incident.Retarget(settings) {
+		if err != nil && given[names[i]] == nil {
+			problems = append(problems, fmt.Errorf("parameters: %s has no parameter %q: %w", action.Name, names[i], err))
+		}
+	}
+	r.page.Incident.ID = cmp.Or(r.page.Incident.ID, r.page.WorkflowID)
 	return given, errors.Join(problems...)
 }
 
@@ -201,6 +206,9 @@ func (r *response) undoByHand(ctx workflow.Context, in signals.ManualInput) (sig
 			return r.close(ctx, signals.Contained)
 		}
 		r.failed = err
+		if isWithheld(err) {
+			r.withhold(err)
+		}
 	}
 }
 

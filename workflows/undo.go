@@ -85,7 +85,10 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	r.undoing = true
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		_ = r.undo(ctx, m.analyst) // its failure is in the war room
+		// Its failure is in the war room.
+		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && r.approval.request.Action == actionKeep {
+			r.approval.count(ballot{analyst: m.analyst}) // asked meanwhile
+		}
 		r.undoing = false
 	})
 }
@@ -100,9 +103,15 @@ func (r *response) undoer() *approval {
 // route does it by itself, and follows that to its end.
 func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	var a *activities.Activities
-	last := r.lastAction()
+	// Another action may be carried out meanwhile, and be the last one then.
+	at := len(r.page.Actions) - 1
+	last := r.page.Actions[at]
 	info := workflow.GetInfo(ctx)
-	r.undos++
+	// What may have been undone already is looked for under the same caller ID.
+	again := r.undoLost
+	if !again {
+		r.undos++
+	}
 	claim := r.claim(last.Action)
 	claim.Undo, claim.ApprovedBy = true, analysts
 	by := actorFirebreak
@@ -112,22 +121,26 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	in := activities.ActionInput{
 		Action:   last.Action,
 		CallerID: signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, fmt.Sprintf("undo %s %d", last.ExecutionID, r.undos)),
-		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim,
+		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Resumed: r.reset || again, Claim: claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "undoing %s: execution %s, caller ID %s", last.Action, last.ExecutionID, in.CallerID)
 	var done activities.Execution
 	err := unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done)
 	}))
-	if err != nil {
+	r.undoLost = isAmbiguous(err)
+	switch {
+	case r.undoLost:
+		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "undo of %s: Sysdig cannot say whether it ran: %s", last.Action, describe(err))
+		return err
+	case err != nil:
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, describe(err))
 		return err
-	}
-	last.UndoneBy, last.UndoID = by, done.ID
-	if done.Observed {
+	case done.Observed:
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, dryRun)
 		return nil
 	}
+	r.page.Actions[at].UndoneBy, r.page.Actions[at].UndoID = by, done.ID
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s undone, %s: execution %s", last.Action, done.Status, done.ID)
 	return nil
 }
@@ -152,7 +165,17 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 		if v == approved {
 			return ""
 		}
-		if ends = v.outcome(); v == rejected {
+		ends = v.outcome()
+		if ctx.Err() != nil {
+			// Nobody is asked any more: it is undone as if nobody had answered.
+			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
+			defer cancel()
+			if r.failed = r.undo(disconnected); r.failed != nil {
+				return r.deniedOutcome(v)
+			}
+			return ends
+		}
+		if v == rejected {
 			by = append(by, r.approval.by)
 		}
 	}

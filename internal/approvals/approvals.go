@@ -102,7 +102,7 @@ var ErrNoIncident = errors.New("this worker has policies for the action that the
 // route asks nobody for a capture says nothing of what kills.
 func (r *Rules) Check(c Claim) error {
 	route, known := r.route(c)
-	if c.First && known && route.CaptureFirst {
+	if c.First && c.Action == captureAction && known && route.CaptureFirst {
 		return nil
 	}
 	if c.Incident == nil && r.policies.About(c.Action) {
@@ -115,7 +115,7 @@ func (r *Rules) Check(c Claim) error {
 	if weight(c.Trust) < weight(r.approvers.Trust) {
 		return denied("the incident was opened with trust %s, and this worker wants %s", trustOf(c.Trust), r.approvers.Trust)
 	}
-	need := 1
+	need, who := 1, "all groups"
 	switch {
 	case c.Undo:
 		if known && route.AutoUndoAfter > 0 && len(c.ApprovedBy) == 0 {
@@ -126,24 +126,38 @@ func (r *Rules) Check(c Claim) error {
 	case demanded.Mode == incident.ModeTwo:
 		need = 2
 	}
-	who := "all groups"
-	groups := demanded.Asked(true)
-	if len(groups) > 0 {
+	if groups := demanded.Asked(true); len(groups) > 0 {
 		who = strings.Join(groups, ", ")
 	}
+	if n := r.entitled(c, demanded); n < need {
+		return denied("this worker wants %d of %s to approve %s: %d did", need, who, c.Action, n)
+	}
+	return nil
+}
+
+// captureAction is the only action that comes before containment.
+const captureAction = "CAPTURE"
+
+// Approved reports whether somebody has approved who may: what a claim says of
+// others, it has from an incident that anybody may have started.
+func (r *Rules) Approved(c Claim) bool {
+	route, _ := r.route(c)
+	return r.entitled(c, r.policies.For(c.Action, c.Incident, route.WithDefaults().Approval)) > 0
+}
+
+// entitled counts those who approved and may.
+func (r *Rules) entitled(c Claim, demanded incident.Approval) int {
+	members := r.approvers.Members(demanded.Asked(true))
 	entitled := map[string]bool{}
 	for _, name := range c.ApprovedBy {
 		if c.Requester != "" && strings.EqualFold(name, c.Requester) {
 			continue
 		}
-		if r.approvers.Trust == signals.TrustOpen || slices.Contains(r.approvers.Members(groups), name) {
+		if r.approvers.Trust == signals.TrustOpen || slices.Contains(members, name) {
 			entitled[strings.ToLower(name)] = true
 		}
 	}
-	if len(entitled) < need {
-		return denied("this worker wants %d of %s to approve %s: %d did", need, who, c.Action, len(entitled))
-	}
-	return nil
+	return len(entitled)
 }
 
 // Deny is what becomes of a claim that holds, for a reason that only a human may

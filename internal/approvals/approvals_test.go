@@ -17,6 +17,7 @@ import (
 const routes = `
 routes:
   - {name: automatic, when: 'true', playbook: crypto-miner, approval: none, capture_first: true}
+  - {name: evidence, when: 'true', playbook: crypto-miner, capture_first: true}
   - {name: asked, when: 'true', playbook: crypto-miner, approval: {mode: one, groups: [soc], escalate_after: 1h, escalate_to: [leads]}}
   - {name: pair, when: 'true', playbook: crypto-miner, approval: two}
   - {name: recorded, when: 'true', playbook: capture, approval: none}
@@ -61,7 +62,8 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 		"a route nobody knows, approved":    {"", approvals.Claim{Route: "mine", ApprovedBy: []string{"ann"}}, ""},
 		"open, by anybody":                  {"", approvals.Claim{Route: "asked", ApprovedBy: []string{"mallory"}}, ""},
 		"open, twice the same":              {"", approvals.Claim{Route: "pair", ApprovedBy: []string{"ann", "Ann"}}, "this worker wants 2 of all groups to approve KILL_CONTAINER: 1 did"},
-		"a capture before containment":      {"", approvals.Claim{Route: "automatic", First: true}, ""},
+		"a capture before containment":      {"", approvals.Claim{Route: "evidence", Action: "CAPTURE", First: true}, ""},
+		"a kill before containment":         {"", approvals.Claim{Route: "evidence", First: true}, "this worker wants 1 of"},
 		"a capture first the route forbids": {"", approvals.Claim{Route: "asked", First: true}, "this worker wants 1 of"},
 		"listed, in the group":              {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, ""},
 		"listed, escalated":                 {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"carl"}}, ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -162,16 +163,18 @@ func readParameter(action *catalogue.Action, name, value string) (string, error)
 // told is the target of an action: what an incident tells of it, if there is one,
 // with the parameters, which are checked, in place of what it tells otherwise.
 func told(action *catalogue.Action, in *signals.ManualInput, inc incident.Incident) incident.Incident {
-	for name, value := range in.Parameters {
-		// What is no field of an incident is no part of the target.
-		_ = inc.SetField(name, string(value))
-		if action == nil {
-			continue
+	var settings []incident.Setting
+	for _, name := range slices.Sorted(maps.Keys(in.Parameters)) {
+		s := incident.Setting{Path: name, Value: string(in.Parameters[name])}
+		if action != nil {
+			if p, has := action.Parameter(name); has {
+				s.Path = p.From
+			}
 		}
-		if p, has := action.Parameter(name); has && p.From != name {
-			_ = inc.SetField(p.From, string(value))
-		}
+		settings = append(settings, s)
 	}
+	// What is no field of an incident is no part of the target.
+	_ = inc.Retarget(settings)
 	return inc
 }
 

@@ -93,7 +93,7 @@ func manualAttributes(target *incident.Incident) sdk.SearchAttributes {
 			set = append(set, attribute.key.ValueSet(value))
 		}
 	}
-	if target.ID != "" {
+	if target.Rule.Name != "" { // it is an incident's
 		set = append(set, signals.IncidentSeverity.ValueSet(int64(target.Severity)))
 	}
 	return sdk.NewSearchAttributes(set...)

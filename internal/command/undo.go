@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -71,17 +72,20 @@ func (s *session) undoClosed(ctx context.Context, t Temporal, taskQueue string, 
 		Requester: from.analyst, Reason: reason,
 	}
 	// The page of a closed incident does not tell what was done after it.
-	if _, earlier, err := query[signals.Page](ctx, t, in.WorkflowID(), ""); err == nil && succeeded(earlier.Outcome) {
+	if _, earlier, err := query[signals.Page](ctx, t, in.WorkflowID(), ""); err == nil && slices.ContainsFunc(earlier.Actions, undone) {
 		return fmt.Errorf("%s: %s was undone already: see `firebreak show %s`", workflowID, last.Action, in.WorkflowID())
 	}
 	return s.begin(ctx, t, taskQueue, from, &in, &page.Incident)
 }
 
+// undone reports whether an action was taken back.
+func undone(e signals.Executed) bool { return e.UndoneBy != "" }
+
 // undoable is the last action that is still in force, if that can be undone.
 func undoable(page *signals.Page) (*signals.Executed, error) {
 	for i := len(page.Actions) - 1; i >= 0; i-- {
 		last := &page.Actions[i]
-		if last.UndoneBy != "" || last.Observed {
+		if undone(*last) || last.Observed {
 			continue
 		}
 		if action, known := catalogue.Find(last.Action); known && action.UndoneBy == "" {

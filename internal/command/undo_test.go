@@ -65,18 +65,26 @@ func TestWhatCannotBeUndoneOfAClosedIncidentIsSaid(t *testing.T) {
 
 func TestAnActionIsNotUndoneTwice(t *testing.T) {
 	t.Parallel()
-	for outcome, starts := range map[signals.State]int{signals.Contained: 0, signals.Rejected: 1, signals.Failed: 1} {
+	for name, test := range map[string]struct {
+		outcome signals.State
+		by      string
+		starts  int
+	}{
+		"undone": {signals.Contained, "bob", 0}, "on a dry run": {signals.Contained, "", 1}, "rejected": {signals.Rejected, "", 1}, "failed": {signals.Failed, "", 1},
+	} {
 		m := closedIncident(signals.Executed{Action: "PAUSE_CONTAINER", ExecutionID: "exec-2"})
 		query := m.QueryFn
 		m.QueryFn = func(workflowID, runID string) (any, error) {
 			if workflowID == undoID && len(m.started) == 0 {
-				return signals.Page{Outcome: outcome}, nil
+				return signals.Page{
+					Outcome: test.outcome, Actions: []signals.Executed{{Action: "PAUSE_CONTAINER", ExecutionID: "exec-2", UndoneBy: test.by}},
+				}, nil
 			}
 			return query(workflowID, runID)
 		}
 		code, _, stderr := run(t, m.fakeTemporal, "undo", minerID, "--reason", "r")
-		require.Len(t, m.started, starts, stderr)
-		if starts == 0 {
+		require.Len(t, m.started, test.starts, "%s: %s", name, stderr)
+		if test.starts == 0 {
 			require.Equal(t, 1, code)
 			require.Equal(t, "firebreak: "+minerID+": PAUSE_CONTAINER was undone already: see `firebreak show "+undoID+"`\n", stderr)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"firebreak/internal/catalogue"
 	"firebreak/internal/hooks"
 	"firebreak/internal/incident"
 	"firebreak/signals"
@@ -157,6 +158,9 @@ func (c *Config) checkCalls(index int, wrong report) {
 		path := fmt.Sprintf("routes[%d].on_%s", index, moment)
 		if moment == hooks.Contained && len(names) > 0 && route.Playbook == signals.PlaybookCapture {
 			wrong(path, "playbook %s contains nothing, and would never call it; want it left out", route.Playbook)
+		}
+		if action, known := catalogue.Find(route.Action); known && moment == hooks.Contained && len(names) > 0 && !action.Contains() {
+			wrong(path, "%s contains nothing, and would never call it; want it left out", action.Name)
 		}
 		for i, name := range names {
 			at := fmt.Sprintf("%s[%d]", path, i)

@@ -83,6 +83,7 @@ func TestAMistakeInAHookIsReportedAtItsPlace(t *testing.T) {
 		"no such hook":        {"hooks:\n  a: {" + url + "}\nroutes:\n  - {name: r, when: 'true', playbook: respond, on_closed: [b]}", `:4:60: routes[0].on_closed[0]: "b" is no hook; want one of hooks: a`},
 		"a hook twice":        {"hooks:\n  a: {" + url + "}\nroutes:\n  - {name: r, when: 'true', playbook: respond, on_opened: [a, a]}", `routes[0].on_opened[1]: "a" is there twice; want it once`},
 		"a capture contains":  {"hooks:\n  a: {" + url + "}\nroutes:\n  - {name: r, when: 'true', playbook: capture, on_contained: [a]}", `routes[0].on_contained: playbook capture contains nothing`},
+		"a file contains":     {"hooks:\n  a: {" + url + "}\nroutes:\n  - {name: r, when: 'true', playbook: respond, action: FILE_ACQUIRE, on_contained: [a]}", `routes[0].on_contained: FILE_ACQUIRE contains nothing`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -72,7 +73,19 @@ func (r *Route) checkParameters(action *catalogue.Action, wrong func(field, form
 	}
 }
 
-func (o CaptureOptions) checkBackend(wrong func(field, format string, args ...any)) {
+// Check is what is wrong with the options, nil for nothing.
+func (o CaptureOptions) Check() error {
+	var problems []error
+	o.check(func(field, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	})
+	return errors.Join(problems...)
+}
+
+func (o CaptureOptions) check(wrong func(field, format string, args ...any)) {
+	if d := o.Duration; d != 0 && (d < minCapture || d > maxCapture || time.Duration(d)%time.Second != 0) {
+		wrong("capture.duration", "%s: want whole seconds, %s to %s", d, minCapture, time.Duration(maxCapture))
+	}
 	switch o.Backend {
 	case "", BackendCapture:
 		if o.StorageConfigurationID != "" {

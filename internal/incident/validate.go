@@ -65,14 +65,11 @@ func (r *Route) check(index int) []error {
 	if r.MaxSeverity != nil && !r.MaxSeverity.Valid() {
 		wrong("max_severity", "%d: want %d..%d", *r.MaxSeverity, WorstSeverity, MildestSeverity)
 	}
-	if d := r.Capture.Duration; d != 0 && (d < minCapture || d > maxCapture || time.Duration(d)%time.Second != 0) {
-		wrong("capture.duration", "%s: want whole seconds, %s to %s", d, minCapture, time.Duration(maxCapture))
-	}
 	if r.CoolDown != nil && *r.CoolDown < 0 {
 		wrong("cool_down", "%s: want 0s or more", *r.CoolDown)
 	}
 	r.checkAction(wrong)
-	r.Capture.checkBackend(wrong)
+	r.Capture.check(wrong)
 	r.Approval.check("approval", DefaultApproval(), wrong)
 	r.SaveApproval.check("save_approval", r.Approval.withDefaults(DefaultApproval()), wrong)
 	return problems
