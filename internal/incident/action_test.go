@@ -72,11 +72,18 @@ func TestRoutesOfRespondAreAccepted(t *testing.T) {
 func TestParametersAreTextsNumbersAndBooleans(t *testing.T) {
 	t.Parallel()
 	p, err := incident.NewParameters(map[string]string{
-		"text": `incident.host.name + "/x"`, "number": "incident.process.pid + 1", "truth": `incident.severity <= 3`,
-		"field": `incident.fields["fd.name"]`, "chosen": `"k" in incident.labels ? incident.labels["k"] : "none"`,
+		"text": `incident.host.name + "/x"`, "number": "incident.process.pid + 1", "unsigned": `uint("4711")`, "truth": `incident.severity <= 3`,
+		"field": `incident.fields["fd.name"]`, "chosen": `"k" in incident.labels ? incident.labels["k"] : "none"`, "nothing": `dyn(null)`,
 	})
 	require.NoError(t, err)
 	values, err := p.Eval(&incident.Incident{Host: incident.Host{Name: "node-1"}, Process: incident.Process{PID: 4710}})
-	require.Equal(t, map[string]any{"text": "node-1/x", "number": json.Number("4711"), "truth": true, "chosen": "none"}, values)
+	require.Equal(t, map[string]any{"text": "node-1/x", "number": json.Number("4711"), "unsigned": json.Number("4711"), "truth": true, "chosen": "none"}, values)
 	require.EqualError(t, err, "parameter field: no such key: fd.name")
+
+	p, err = incident.NewParameters(map[string]string{"fraction": "dyn(1.5)", "list": "dyn([1])"})
+	require.NoError(t, err)
+	values, err = p.Eval(&incident.Incident{})
+	require.Empty(t, values)
+	require.EqualError(t, err, "parameter fraction: its type is double; want a text, a whole number or a boolean\n"+
+		"parameter list: its type is list; want a text, a whole number or a boolean")
 }
