@@ -72,7 +72,7 @@ func (a *Activities) storeOutputs(ctx context.Context, key string, outputs map[s
 	kept := map[string]any{}
 	for name, value := range outputs {
 		if text, is := value.(string); is {
-			if u, err := url.Parse(text); err == nil && u.Host != "" && u.RawQuery != "" {
+			if u, err := url.Parse(text); err == nil && u.Host != "" && (u.RawQuery != "" || u.User != nil) {
 				u.RawQuery, u.User = "", nil
 				value = u.String()
 			}
