@@ -229,6 +229,127 @@ func TestAnUndoThatFailsCanBeAskedForAgain(t *testing.T) {
 	require.Equal(t, "x-3", page.Actions[0].UndoID)
 }
 
+// What is asked for once more is not the containment's undo again, and no answer to
+// the question that stands.
+func TestWhatWasUndoneIsNotUndoneAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.Approval = incident.Approval{}
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	again := everything()
+	again.ID, again.OccurredAt = "event-2", b.Now().Add(time.Hour)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+	b.at(3*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	b.at(4*time.Minute, signals.Undo, signals.Instruction{Analyst: "bob", Reason: "again"})
+	b.at(5*time.Minute, signals.Approve, decision("carl"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER was undone already, by ann"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 3)
+	require.Equal(t, []string{"", "x-1", ""}, []string{b.executed[0].Undo, b.executed[1].Undo, b.executed[2].Undo})
+	require.Equal(t, []string{"carl"}, b.executed[2].Claim.ApprovedBy)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Empty(t, page.Actions[1].UndoneBy)
+}
+
+func TestAnUndoUnderWayIsWaitedForAndNotBegunTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo != "" {
+			b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "bob", Reason: "the same"})
+			b.CancelWorkflow()
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome, "nothing is contained any more")
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER is being undone"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 2)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy, "who cancels the workflow does not leave it half undone")
+}
+
+func TestAnUndoThatComesAsTheIncidentClosesDoesNotCount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.report = func(signals.Page) error {
+		b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm", Receipt: "r-1"})
+		return nil
+	}
+	page := b.run(workflows.Respond, respondInput("PAUSE_CONTAINER"), everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+	receipt := b.receipt("r-1")
+	require.False(t, receipt.Counted)
+	require.Equal(t, "too late: the incident is closing as contained; once it is closed, ask for the undo by hand", receipt.Text)
+}
+
+func TestWhatADryRunDidNotDoIsNotUndone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER was not carried out: there is nothing to undo"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 1)
+	require.True(t, page.Actions[0].Observed)
+	require.Len(t, texts(page, signals.KindRequest), 1, "whether to keep it is not asked")
+}
+
+// A worker may be told to only observe after it contained.
+func TestAnUndoThatWasOnlyObservedHasUndoneNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo != "" {
+			return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 2)
+	require.Empty(t, page.Actions[0].UndoneBy)
+	require.Contains(t, texts(page, signals.KindAction), "PAUSE_CONTAINER was not undone: this worker only observes")
+}
+
+func TestAProtectedTargetIsNotAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	protected := func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, refusal(activities.ErrProtected, "guard.protected protects its target")
+	}
+	b := newBench(t)
+	b.execute = protected
+	page := b.run(workflows.Respond, respondInput("PAUSE_CONTAINER"), everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 1)
+
+	b = newBench(t)
+	b.execute = protected
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page = b.manual(killByHand(), activities.Manual{})
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 1)
+}
+
 func TestWhatCannotBeUndoneSaysSo(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -281,6 +402,37 @@ func TestAContainmentIsUndoneAfterAWhileUnlessAnAnalystConfirmsIt(t *testing.T) 
 				require.GreaterOrEqual(t, b.Now().Sub(start), time.Hour)
 			}
 		})
+	}
+}
+
+func TestAnIncidentThatMovesOnUndoesNothingUntilTheTimeIsUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.suggest(time.Minute)
+	next, page := b.moves(workflows.Respond, opened(in, everything()), everything())
+	require.Len(t, b.executed, 1)
+	require.Equal(t, signals.AwaitingApproval, page.State)
+	for name, test := range map[string]struct {
+		keep bool
+		want signals.State
+	}{
+		"kept": {true, signals.Contained}, "not kept": {false, signals.Expired},
+	} {
+		then := b.after()
+		if test.keep {
+			then.at(time.Minute, signals.Approve, decision("ann"))
+		}
+		page = then.run(workflows.Respond, next)
+		require.Equal(t, test.want, page.Outcome, name)
+		if test.keep {
+			require.Empty(t, then.executed)
+			continue
+		}
+		require.Len(t, then.executed, 1)
+		require.Equal(t, "x-1", then.executed[0].Undo)
+		require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
 	}
 }
 

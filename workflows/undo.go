@@ -117,11 +117,11 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, describe(err))
 		return err
 	}
-	last.UndoneBy, last.UndoID = by, done.ID
 	if done.Observed {
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, dryRun)
 		return nil
 	}
+	last.UndoneBy, last.UndoID = by, done.ID
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s undone, %s: execution %s", last.Action, done.Status, done.ID)
 	return nil
 }
