@@ -162,6 +162,55 @@ func TestAnActionThatNobodyKnowsFailsTheIncident(t *testing.T) {
 	require.Empty(t, b.executed)
 }
 
+func TestWhatAnActionBroughtIsListedWithWhoApprovedIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_ACQUIRE")
+	in.Route.Approval = incident.Approval{}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []activities.FetchInput{{
+		Action: "FILE_ACQUIRE", ExecutionID: "x-1", ApprovedBy: []string{"ann"}, WorkflowID: page.WorkflowID, RunID: page.RunID,
+	}}, b.fetched)
+	require.Equal(t, []string{"x-1.bin", "manifest.json"}, page.Evidence)
+	require.Len(t, b.files, 1)
+	require.Equal(t, []string{"ann"}, b.files[0].ApprovedBy)
+}
+
+func TestWhatCannotBeStoredWasTakenAllTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fetch = func(activities.FetchInput) (activities.StoredFile, error) {
+		return activities.StoredFile{}, refusal(activities.ErrNotFound, "Sysdig has neither a file nor outputs of it")
+	}
+	page := b.run(workflows.Respond, respondInput("FILE_ACQUIRE"), everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []string{"manifest.json"}, page.Evidence)
+	require.Contains(t, strings.Join(texts(page, signals.KindEvidence), "\n"), "what FILE_ACQUIRE brought is not stored: Sysdig has neither a file nor outputs of it")
+}
+
+func TestWhatADryRunDidNotTakeIsNotFetched(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+	}
+	page := b.run(workflows.Respond, respondInput("FILE_ACQUIRE"), everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Empty(t, b.fetched)
+}
+
+func TestExpressionsThatCannotBeEvaluatedFailTheIncident(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_QUARANTINE")
+	in.Route.Parameters = map[string]string{"container.id": "incident."}
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Failed, page.Outcome, "the incident's own is not what the route wants")
+	require.Empty(t, b.executed)
+}
+
 func TestRespondDoesNothingBelowTheThreshold(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -495,6 +544,57 @@ func TestAManualActionIsCarriedOutOnceSomebodyElseApproved(t *testing.T) {
 	require.Len(t, b.reported, 1)
 }
 
+func TestWhoAsksByHandIsWhomTheWorkerSaysNotWhoTheInputClaims(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("mallory"))
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.manual(killByHand(), activities.Manual{Requester: "mallory", Notify: true})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"approve did not count: mallory asked for it: somebody else must approve"}, texts(page, signals.KindRefused))
+	require.Equal(t, []string{"ann"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, "mallory", b.executed[0].Claim.Requester)
+	require.NotEmpty(t, b.notified)
+}
+
+func TestAManualActionIsAskedForAsTheWorkerSays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := killByHand()
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	b.at(2*time.Minute, signals.Approve, decision("carl"))
+	b.at(3*time.Minute, signals.Approve, decision("dora"))
+	page := b.manual(in, activities.Manual{
+		Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"bob", "carl", "dora"}, Groups: map[string][]string{"leads": {"carl", "dora"}}},
+		Approval:  incident.Approval{Mode: incident.ModeTwo, Groups: []string{"leads"}, ExpireAfter: incident.Duration(time.Hour)},
+	})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"carl", "dora"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, signals.TrustListed, b.executed[0].Claim.Trust)
+}
+
+func TestAManualActionThatFailsIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, undo := range []string{"", "x-77"} {
+		b := newBench(t)
+		b.execute = func(activities.ActionInput) (activities.Execution, error) {
+			if len(b.executed) == 1 {
+				return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+			}
+			return activities.Execution{ID: "x-78", Status: "COMPLETED"}, nil
+		}
+		in := killByHand()
+		in.Action, in.Undo = "PAUSE_CONTAINER", undo
+		b.at(time.Minute, signals.Approve, decision("bob"))
+		b.at(2*time.Minute, signals.Approve, decision("carl"))
+		page := b.manual(in, activities.Manual{})
+		require.Equal(t, signals.Contained, page.Outcome)
+		require.Len(t, b.executed, 2)
+		require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
+		require.Equal(t, []string{"carl"}, b.executed[1].Claim.ApprovedBy, "a decision is for one attempt")
+	}
+}
+
 func TestNobodyDecidesOnAManualActionBeforeItIsKnownWhoMay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -575,8 +675,16 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		edit func(*signals.ManualInput)
 		want string
 	}{
-		"no action":           {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
-		"nobody asks":         {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"no action":   {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
+		"nobody asks": {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"a capture undone": {func(in *signals.ManualInput) {
+			in.Action, in.Undo, in.Capture = "CAPTURE", "x-1", &incident.CaptureOptions{}
+		}, "undo: a capture changes nothing"},
+		"no capture": {func(in *signals.ManualInput) { in.Capture = &incident.CaptureOptions{} }, "capture: only action CAPTURE has it, not KILL_CONTAINER"},
+		"capture of nowhere": {func(in *signals.ManualInput) {
+			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
+			in.Parameters["contaner.id"] = "x"
+		}, `CAPTURE has no parameter "contaner.id"`},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {
