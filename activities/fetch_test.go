@@ -85,6 +85,16 @@ func TestAFileThatIsNotHandedOutForNowIsNotTakenForNone(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeStoredIsFetchedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	in := gathered(t, b, "FILE_ACQUIRE", map[string]any{"host.id": nodeHost, "path.absolute": "/tmp/xmrig"})
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "respond:node-1:host"), nil, 0o600)) // where the folder goes
+	_, err := run[activities.StoredFile](b, a.FetchResult, in)
+	retried(t, err)
+	require.ErrorContains(t, err, "store what FILE_ACQUIRE brought")
+}
+
 // Whoever reads the evidence must not get the keys to what Sysdig stored.
 func TestNothingThatSignsAURLIsStored(t *testing.T) {
 	t.Parallel()

@@ -221,9 +221,14 @@ func TestARetryMayHaveAUnitAlready(t *testing.T) {
 	l := &ledger{left: 2}
 	b.activities.Guard, b.activities.Budgets = l, budgets
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, Status: http.StatusTooManyRequests})
-	_, err := persist[activities.Execution](b, a.ExecuteAction, kill())
+	in := kill()
+	in.Claim.Incident = of("web")
+	in.Claim.Incident.Container = incident.Container{ID: "6949e5f10829", Name: "miner"}
+	_, err := persist[activities.Execution](b, a.ExecuteAction, in)
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, true}, l.again)
+	require.Equal(t, l.reserved[0], l.reserved[1])
+	require.Equal(t, in.Claim.Incident.Target(), l.reserved[0].Target)
 }
 
 // shut is a guard under which nothing is contained: it is frozen, and there is

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
@@ -236,8 +237,9 @@ func TestAnAnalystUndoesWhatWasDoneWhileTheIncidentWatches(t *testing.T) {
 	require.Len(t, b.executed, 2)
 	require.Equal(t, "x-1", b.executed[1].Undo)
 	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
-	require.True(t, b.executed[1].Claim.Undo)
-	require.Equal(t, []string{"ann"}, b.executed[1].Claim.ApprovedBy)
+	require.Equal(t, approvals.Claim{
+		Route: "respond", Playbook: "respond", Action: "PAUSE_CONTAINER", ApprovedBy: []string{"ann"}, Undo: true,
+	}, b.executed[1].Claim)
 	require.Equal(t, "ann", page.Actions[0].UndoneBy)
 	require.True(t, b.receipt("r-1").Counted)
 	require.Contains(t, texts(page, signals.KindDecision), "undo PAUSE_CONTAINER: a false alarm")
@@ -473,6 +475,12 @@ func TestAnIncidentThatMovesOnUndoesNothingUntilTheTimeIsUp(t *testing.T) {
 		if test.keep {
 			then.at(time.Minute, signals.Approve, decision("ann"))
 		}
+		var carried map[string]any
+		require.NoError(t, json.Unmarshal(next.Carried, &carried))
+		carried["reset"] = true
+		var err error
+		next.Carried, err = json.Marshal(carried)
+		require.NoError(t, err)
 		page = then.run(workflows.Respond, next)
 		require.Equal(t, test.want, page.Outcome, name)
 		if test.keep {
@@ -481,6 +489,7 @@ func TestAnIncidentThatMovesOnUndoesNothingUntilTheTimeIsUp(t *testing.T) {
 		}
 		require.Len(t, then.executed, 1)
 		require.Equal(t, "x-1", then.executed[0].Undo)
+		require.True(t, then.executed[0].Resumed, "a run that was reset may have submitted it")
 		require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
 	}
 }
