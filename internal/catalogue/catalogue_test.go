@@ -93,6 +93,22 @@ func TestParametersAreFilledFromWhatIsGivenThenTheIncidentThenTheDefault(t *test
 	require.Equal(t, map[string]any{"host.id": "given", "process.id": int64(4711), "startTime": -1}, filled)
 }
 
+func TestOnlyFieldsOfWhatIsRequiredAndNotGivenAreAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		given map[string]string
+		want  []string
+	}{
+		"KILL_PROCESS":     {nil, []string{"host.id", "process.pid"}},                     // the start time has a default
+		"FILE_ACQUIRE":     {map[string]string{"path.absolute": ""}, []string{"host.id"}}, // the container is optional
+		"IAM_UNQUARANTINE": {nil, []string{"cloud.provider", "cloud.account", "user"}},    // nobody can supply fields.*
+		"GET_LOGS":         {map[string]string{"kubernetes.cluster.name": ""}, []string{"kubernetes.namespace"}},
+	} {
+		action, _ := catalogue.Find(name)
+		require.Equal(t, test.want, action.Fields(test.given), name)
+	}
+}
+
 func TestAParameterThatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	nothing := func(string) string { return "" }

@@ -37,6 +37,7 @@ func TestAMistakeInARoutesActionIsNamedWithWhatIsAccepted(t *testing.T) {
 		},
 		"undo of what nothing undoes": {func(r *incident.Route) { r.Action, r.AutoUndoAfter = "KILL_CONTAINER", 1 }, "auto_undo_after", "nothing undoes KILL_CONTAINER"},
 		"action of another playbook":  {func(r *incident.Route) { r.Playbook, r.Action = "crypto-miner", "KILL_CONTAINER" }, "action", "want playbook: respond"},
+		"undo of another playbook":    {func(r *incident.Route) { r.Playbook, r.AutoUndoAfter = "crypto-miner", 1 }, "auto_undo_after", "want playbook: respond"},
 		"unknown backend":             {func(r *incident.Route) { r.Capture.Backend = "s3" }, "capture.backend", `"s3": want capture or response-action`},
 		"backend without storage":     {func(r *incident.Route) { r.Capture.Backend = incident.BackendResponseAction }, "capture.storage_configuration_id", "it is missing"},
 		"storage without backend":     {func(r *incident.Route) { r.Capture.StorageConfigurationID = "7" }, "capture.storage_configuration_id", "want it left out"},
