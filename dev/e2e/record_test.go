@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/history/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	domain "firebreak/internal/incident"
 	"firebreak/internal/sysdig/sysdigtest"
 	"firebreak/signals"
 )
@@ -115,6 +116,30 @@ func TestRecordHistoriesOfSpecialInstallations(t *testing.T) {
 			f.worker()
 			i := f.openMiner()
 			i.contained()
+			return i
+		},
+		"response-action": func(t *testing.T) *incident {
+			f := install(t, shared, minerRoute(""), sysdigtest.Options{})
+			f.worker()
+			about := f.openMiner()
+			about.awaitRequest("KILL_CONTAINER")
+			i := f.byHand(signals.ManualInput{Action: "PAUSE_CONTAINER", Incident: about.WorkflowID, Requester: "ann", Reason: "a look"})
+			i.awaitRequest("PAUSE_CONTAINER")
+			i.approve()
+			i.signal(signals.Approve, signals.Decision{Analyst: "bob", Reason: "agreed"})
+			require.Equal(t, signals.Contained, i.page().Outcome)
+			return i
+		},
+		"response-action-capture": func(t *testing.T) *incident {
+			f := install(t, shared, minerRoute(""), sysdigtest.Options{CaptureSize: 4 << 10})
+			f.worker()
+			i := f.byHand(signals.ManualInput{
+				Action: "CAPTURE", Requester: "ann", Reason: "a look", Capture: &domain.CaptureOptions{},
+				Parameters: map[string]signals.Scalar{"host.name": signals.Scalar(f.host.Name)},
+			})
+			i.awaitRequest("CAPTURE")
+			i.signal(signals.Approve, signals.Decision{Analyst: "bob", Reason: "agreed"})
+			require.Equal(t, signals.Captured, i.page().Outcome)
 			return i
 		},
 		"guard-frozen-and-unfrozen": func(t *testing.T) *incident {

@@ -173,14 +173,23 @@ func TestACloudDetectionIsAnsweredInTheCloud(t *testing.T) {
 
 func TestACaptureGoesToTheCustomersStorageWhereTheRouteSaysSo(t *testing.T) {
 	t.Parallel()
-	f := install(t, shared, `[{name: capture, when: "true", playbook: capture, approval: {mode: none},
-	  capture: {duration: 5s, backend: response-action, storage_configuration_id: "77"}}]`, sysdigtest.Options{})
+	f := install(t, shared, responseActionCapture, sysdigtest.Options{})
 	f.worker()
 	i := f.open(telling(t, f, minerRule))
 	page := i.page()
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Equal(t, 1, f.actions("CAPTURE"))
 	require.True(t, told(page, signals.KindCapture, "is in the storage 77"))
+}
+
+// byHand starts a manual action.
+func (f *installation) byHand(in signals.ManualInput) *incident {
+	f.t.Helper()
+	run, err := f.temporal.ExecuteWorkflow(f.ctx, client.StartWorkflowOptions{
+		ID: in.WorkflowID() + ":" + f.host.Name, TaskQueue: f.host.Name,
+	}, signals.WorkflowResponseAction, in)
+	require.NoError(f.t, err)
+	return &incident{installation: f, reference: reference{WorkflowID: run.GetID(), RunID: run.GetRunID()}}
 }
 
 func TestAnActionByHandNeedsSomebodyElseAndIsToldInItsIncident(t *testing.T) {

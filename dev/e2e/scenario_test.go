@@ -37,6 +37,13 @@ func captureRoute(more string) string {
 	return `[{name: capture, when: "true", playbook: capture, capture: {duration: 5s, filter: "evt.type=open"}` + more + `}]`
 }
 
+// responseActionCapture has captures taken into the customer's own storage.
+const responseActionCapture = `[{name: capture, when: "true", playbook: capture, approval: {mode: none},
+  capture: {duration: 5s, backend: response-action, storage_configuration_id: "77"}}]`
+
+// onFile is a file for the action of a route.
+const onFile = `, parameters: {path.absolute: '"/tmp/xmrig"'}`
+
 // impatient has a reminder and an escalation before the request expires.
 const impatient = `, approval: {mode: one, remind_every: 300ms, escalate_after: 500ms, expire_after: 1500ms}`
 
@@ -105,6 +112,50 @@ func scenarios() map[string]scenario {
 			}, signals.Contained,
 		},
 		"capture-recorded": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
+
+		// From here on whoever is asked sees related events.
+		"crypto-miner-related": {minerRoute(""), sysdigtest.Options{}, nil, decisions("KILL_CONTAINER:approve"), signals.Contained},
+		"respond-automatic":    {respondRoute(`, action: FILE_QUARANTINE` + onFile), sysdigtest.Options{}, nil, nil, signals.Contained},
+		"respond-kept": {
+			respondRoute(`, action: PAUSE_CONTAINER, auto_undo_after: 1h`),
+			sysdigtest.Options{},
+			nil,
+			decisions("KEEP_CONTAINMENT:approve"), signals.Contained,
+		},
+		"respond-undone": {
+			respondRoute(`, action: PAUSE_CONTAINER, auto_undo_after: 1h`),
+			sysdigtest.Options{},
+			nil,
+			func(i *incident) {
+				i.awaitRequest("KEEP_CONTAINMENT")
+				i.signal(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+			}, signals.Rejected,
+		},
+		"respond-undone-by-itself": {respondRoute(`, action: PAUSE_CONTAINER, auto_undo_after: 1s`), sysdigtest.Options{}, nil, nil, signals.Expired},
+		"respond-undone-while-watching": {
+			`[{name: act, when: "true", playbook: respond, approval: {mode: none}, cool_down: 1m, action: STOP_CONTAINER}]`,
+			sysdigtest.Options{},
+			nil,
+			func(i *incident) {
+				i.awaitState(signals.Watching)
+				i.signal(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+			}, signals.Rejected,
+		},
+		"respond-undo-failed": {
+			respondRoute(`, action: PAUSE_CONTAINER, auto_undo_after: 1s`),
+			sysdigtest.Options{},
+			func(f *installation, _ event) {
+				f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodDelete, Times: 1, Status: http.StatusForbidden})
+			},
+			func(i *incident) {
+				i.awaitRequest("UNDO")
+				i.approve()
+			}, signals.Expired,
+		},
+		"respond-fetched":         {respondRoute(`, action: FILE_ACQUIRE` + onFile), small, nil, nil, signals.Captured},
+		"respond-policy":          {respondRoute(`, action: KILL_CONTAINER`) + "\nguard: {protected: [incident.host.name == 'nobody']}", sysdigtest.Options{}, nil, nil, signals.Contained},
+		"respond-protected":       {respondRoute(`, action: KILL_CONTAINER`) + "\nguard: {protected: ['true']}", sysdigtest.Options{}, nil, nil, signals.Rejected},
+		"capture-response-action": {responseActionCapture, sysdigtest.Options{}, nil, nil, signals.Captured},
 
 		"capture-approved": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
 		"capture-rejected": {captureRoute(""), small, nil, decisions("CAPTURE:reject"), signals.Rejected},
