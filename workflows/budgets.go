@@ -78,7 +78,7 @@ func (g *guard) reserve(ctx workflow.Context, in signals.Reserve) (signals.Reser
 		return *taken, nil
 	}
 	taken := signals.Reservation{
-		Time: now, Action: in.Action, CallerID: in.CallerID, Target: signals.Clip(in.Target, maxTarget), Until: now,
+		Time: now, Action: in.Action, CallerID: in.CallerID, Target: signals.Clip(in.Target, maxTarget), Limits: in.Digest(), Until: now,
 	}
 	g.page.Budgets = g.page.Budgets[:0:0]
 	for _, budget := range in.Limits {

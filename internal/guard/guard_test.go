@@ -64,6 +64,8 @@ type server struct {
 	updates      []client.UpdateWorkflowOptions
 	asking, most int
 	ledger       func(signals.Reserve) error
+	// taken is what is answered, nil for what was asked for.
+	taken *signals.Reservation
 }
 
 type start struct {
