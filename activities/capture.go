@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -49,8 +50,9 @@ type Capture struct {
 	Observed bool `json:"observed,omitzero"`
 }
 
-// outstandingDelay is how long a capture waits before it asks for its turn
-// again: Sysdig takes one capture per host at a time.
+// outstandingDelay is how long a capture waits, on average, before it asks for
+// its turn again: Sysdig takes one capture per host at a time. Captures that were
+// refused together ask apart, or all but one would miss every turn.
 const outstandingDelay = 5 * time.Second
 
 // clockSkew is how far Sysdig's clock may be from ours when a capture is looked
@@ -106,7 +108,7 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if sysdig.OutstandingCapture(err) {
 		return Capture{}, temporal.NewApplicationErrorWithOptions(
 			"another capture of this host is under way, waiting for its turn", "capture-outstanding",
-			temporal.ApplicationErrorOptions{Cause: err, NextRetryDelay: outstandingDelay, Category: temporal.ApplicationErrorCategoryBenign})
+			temporal.ApplicationErrorOptions{Cause: err, NextRetryDelay: outstandingDelay/2 + rand.N(outstandingDelay), Category: temporal.ApplicationErrorCategoryBenign})
 	}
 	return Capture{}, toTemporal("create capture", err)
 }

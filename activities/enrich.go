@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.temporal.io/sdk/activity"
+
 	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
 )
@@ -31,6 +33,10 @@ type Enrichment struct {
 	Note string `json:"note"`
 }
 
+// withoutEvent is the attempt that does without the event, where the others could
+// not read it: the host matters more.
+const withoutEvent = 3
+
 // Enrich looks the host up among the connected agents, by ID, MAC address, name
 // or the name with and without its domain, in this order, and the customer the
 // token belongs to; and the event itself, for a notification or a SIEM passes on
@@ -42,8 +48,11 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 		return Enrichment{}, err
 	}
 	event, err := readEvent(ctx, account, in.EventID)
-	if err != nil {
+	switch {
+	case err != nil && activity.GetInfo(ctx).Attempt < withoutEvent:
 		return Enrichment{}, err
+	case err != nil:
+		a.Log.WarnContext(ctx, "Event not readable.", "error", err)
 	}
 	if event != nil {
 		in.HostID, in.MAC = cmp.Or(in.HostID, event.Host.ID), cmp.Or(in.MAC, event.Host.MAC)

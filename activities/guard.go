@@ -55,7 +55,7 @@ func (a *Activities) ChooseApproval(_ context.Context, in ApprovalInput) (Choice
 // protected and containment is not frozen. What nobody approved must also be
 // within the budgets, see reserve.
 func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains bool) error {
-	wanted := claim.Incident == nil && contains && a.Protected.Name(claim.Action)
+	wanted := claim.Incident == nil && contains && a.Protected.About(claim.Action)
 	if err := a.Approvals.Check(claim); errors.Is(err, approvals.ErrNoIncident) {
 		wanted = true
 	} else if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"firebreak/internal/incident"
@@ -161,4 +162,44 @@ func (p *GuardPage) Use(b Budget, at time.Time) BudgetUse {
 // Carried is what the run before this one knew.
 type GuardInput struct {
 	Carried *GuardPage `json:"carried,omitempty"`
+}
+
+// maxTarget bounds what a reservation says of its target, in bytes.
+const maxTarget = 100
+
+// Reserved is what is taken for a caller ID and still counts, nil if nothing is.
+func (p *GuardPage) Reserved(callerID string, at time.Time) *Reservation {
+	i := slices.IndexFunc(p.Reservations, func(r Reservation) bool { return r.CallerID == callerID && at.Before(r.Until) })
+	if i < 0 {
+		return nil
+	}
+	return &p.Reservations[i]
+}
+
+// Take takes a unit of every budget that an action counts against; isNew is
+// false where its caller ID has one already.
+func (p *GuardPage) Take(in Reserve, at time.Time) (taken Reservation, isNew bool) {
+	at = at.UTC()
+	if earlier := p.Reserved(in.CallerID, at); earlier != nil {
+		return *earlier, false
+	}
+	taken = Reservation{Time: at, Action: in.Action, CallerID: in.CallerID, Target: Clip(in.Target, maxTarget), Limits: in.Digest(), Until: at}
+	p.Budgets = make([]BudgetUse, len(in.Limits))
+	for i, budget := range in.Limits {
+		p.Budgets[i].Budget = budget
+		if until := at.Add(time.Duration(budget.Per)); budget.Counts(in.Action) && until.After(taken.Until) {
+			taken.Until = until
+		}
+	}
+	p.Reservations = append(p.Reservations, taken)
+	p.Forget(at)
+	return taken, true
+}
+
+// Forget forgets what counts no more, and counts the rest.
+func (p *GuardPage) Forget(at time.Time) {
+	p.Reservations = slices.DeleteFunc(p.Reservations, func(r Reservation) bool { return !at.Before(r.Until) })
+	for i := range p.Budgets {
+		p.Budgets[i] = p.Use(p.Budgets[i].Budget, at)
+	}
 }

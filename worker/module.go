@@ -114,7 +114,7 @@ func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 	c client.Client, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
 ) *Worker {
-	w := New(c, cfg.Temporal.TaskQueue, acts, watch, telemetry.Fatal(shutdown, log))
+	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, acts, watch, telemetry.Fatal(shutdown, log))
 	lc.Append(fx.StartStopHook(w.Start, func() {
 		ready.Drain()
 		w.Stop()

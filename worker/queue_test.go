@@ -96,7 +96,7 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 			temporal, err := client.NewLazyClient(client.Options{HostPort: listener.Addr().String(), Logger: log.NewStructuredLogger(discard)})
 			require.NoError(t, err)
 			t.Cleanup(temporal.Close)
-			w := worker.New(temporal, "q", &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
+			w := worker.New(temporal, "q", 0, &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
 			require.NoError(t, w.Start(t.Context()))
 			var polls []string
 			for range c.want {

@@ -39,14 +39,16 @@ type Worker struct {
 
 // New registers the playbooks and the activities on a task queue, and the
 // activity that notifies on one of its own if there is somebody to be told.
-// The activities ask the watch whether containment is frozen. Failed is told when
-// the worker cannot go on.
-func New(c client.Client, taskQueue string, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
+// The activities ask the watch whether containment is frozen. At most perMinute of
+// them are begun on the queue in a minute, by all its workers together; 0 is no
+// limit. Failed is told when the worker cannot go on.
+func New(c client.Client, taskQueue string, perMinute int, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
 	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
-		WorkerStopTimeout: StopTimeout,
-		OnFatalError:      failed,
-		Interceptors:      only,
+		WorkerStopTimeout:            StopTimeout,
+		OnFatalError:                 failed,
+		TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
+		Interceptors:                 only,
 	})
 	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)

@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -13,19 +12,17 @@ import (
 	"firebreak/signals"
 )
 
-// Bounds of what is reserved. Budgets can be larger together; then it is these
-// that are spent first.
-const (
-	// maxReservations bounds what the guard remembers: it travels from run to run
-	// and answers queries, and the server limits the size of both.
-	maxReservations = 1000
-	// maxTarget bounds what a reservation says of its target, in bytes.
-	maxTarget = 100
-)
+// maxReservations bounds what the guard remembers: it travels from run to run and
+// answers queries, and the server limits the size of both. Budgets can be larger
+// together; then it is this that is spent first.
+const maxReservations = 1000
 
 // reservable are the names and IDs that a reservation may have: JSON writes them
 // as they are.
 var reservable = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
+
+// budgetable are patterns of them.
+var budgetable = regexp.MustCompile(`^[A-Za-z0-9_.:^*?\[\]\\-]{1,100}$`)
 
 // allows is the validator of the update reserve: it refuses what is beyond a
 // budget, which leaves no trace in the history, so that a flood of refusals costs
@@ -38,12 +35,12 @@ func (g *guard) allows(ctx workflow.Context, in signals.Reserve) error {
 		return fmt.Errorf("%d limits; want at most %d", len(in.Limits), signals.MaxBudgets)
 	}
 	now := workflow.Now(ctx)
-	if g.reserved(in.CallerID, now) != nil {
+	if g.page.Reserved(in.CallerID, now) != nil {
 		return nil
 	}
 	for i, budget := range in.Limits {
 		per := time.Duration(budget.Per)
-		if len(budget.Action) > maxTarget || budget.Limit < 1 || per <= 0 || per > signals.MaxBudgetPer {
+		if !budgetable.MatchString(budget.Action) || budget.Limit < 1 || per <= 0 || per > signals.MaxBudgetPer {
 			return fmt.Errorf("limits[%d] is no budget", i)
 		}
 		if !budget.Counts(in.Action) {
@@ -70,25 +67,13 @@ func spent(wait time.Duration, format string, args ...any) error {
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), signals.ErrBudgetSpent, nil, signals.Spent{For: incident.Duration(wait)})
 }
 
-// reserve takes a unit of every budget that the action counts against, once for a
-// caller ID. That it may is decided, see allows.
+// reserve takes a unit of every budget that the action counts against. That it may
+// is decided, see allows.
 func (g *guard) reserve(ctx workflow.Context, in signals.Reserve) (signals.Reservation, error) {
-	now := workflow.Now(ctx).UTC()
-	if taken := g.reserved(in.CallerID, now); taken != nil {
-		return *taken, nil
+	taken, isNew := g.page.Take(in, workflow.Now(ctx))
+	if !isNew {
+		return taken, nil
 	}
-	taken := signals.Reservation{
-		Time: now, Action: in.Action, CallerID: in.CallerID, Target: signals.Clip(in.Target, maxTarget), Limits: in.Digest(), Until: now,
-	}
-	g.page.Budgets = g.page.Budgets[:0:0]
-	for _, budget := range in.Limits {
-		g.page.Budgets = append(g.page.Budgets, signals.BudgetUse{Budget: budget})
-		if until := now.Add(time.Duration(budget.Per)); budget.Counts(in.Action) && until.After(taken.Until) {
-			taken.Until = until
-		}
-	}
-	g.page.Reservations = append(g.page.Reservations, taken)
-	g.use(now)
 	for _, use := range g.page.Budgets {
 		if use.Counts(in.Action) && use.Used == use.Limit {
 			g.log(ctx, actorFirebreak, signals.KindCheck, fmt.Sprintf("the budget of %s is spent until %s: %d within %s without approval",
@@ -97,23 +82,4 @@ func (g *guard) reserve(ctx workflow.Context, in signals.Reserve) (signals.Reser
 	}
 	g.refresh(ctx)
 	return taken, nil
-}
-
-// reserved is what is taken for a caller ID and still counts, nil if nothing is.
-func (g *guard) reserved(callerID string, now time.Time) *signals.Reservation {
-	at := slices.IndexFunc(g.page.Reservations, func(r signals.Reservation) bool {
-		return r.CallerID == callerID && now.Before(r.Until)
-	})
-	if at < 0 {
-		return nil
-	}
-	return &g.page.Reservations[at]
-}
-
-// use forgets what counts no more, and counts the rest.
-func (g *guard) use(now time.Time) {
-	g.page.Reservations = slices.DeleteFunc(g.page.Reservations, func(r signals.Reservation) bool { return !now.Before(r.Until) })
-	for i := range g.page.Budgets {
-		g.page.Budgets[i] = g.page.Use(g.page.Budgets[i].Budget, now)
-	}
 }

@@ -36,8 +36,12 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 			g.written += size(&g.page.WarRoom[i])
 		}
 	}
-	if g.page.Budgets == nil { // as earlier versions have it
-		g.page.Budgets, g.page.Reservations = []signals.BudgetUse{}, []signals.Reservation{}
+	// Earlier versions hand over neither.
+	if g.page.Budgets == nil {
+		g.page.Budgets = []signals.BudgetUse{}
+	}
+	if g.page.Reservations == nil {
+		g.page.Reservations = []signals.Reservation{}
 	}
 	g.page.WorkflowID, g.page.RunID = info.WorkflowExecution.ID, info.WorkflowExecution.RunID
 	if err := g.answer(ctx); err != nil {
@@ -53,7 +57,7 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 	for {
 		_ = workflow.Await(ctx, func() bool { return len(workflow.GetUnhandledSignalNames(ctx)) > 0 || full() })
 		if g.drain(ctx); len(workflow.GetUnhandledSignalNames(ctx)) == 0 && full() {
-			g.use(workflow.Now(ctx))
+			g.page.Forget(workflow.Now(ctx))
 			return g.page, workflow.NewContinueAsNewError(ctx, signals.WorkflowGuard, signals.GuardInput{Carried: &g.page})
 		}
 	}

@@ -60,8 +60,8 @@ func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (sign
 			return r.close(ctx, signals.Captured)
 		}
 		// Undo it after a while, unless an analyst confirms it, where the route says so.
-		if v := r.confirm(ctx, action); v != approved {
-			return r.close(ctx, r.deniedOutcome(v))
+		if ends := r.confirm(ctx, action); ends != "" {
+			return r.close(ctx, ends)
 		}
 		// Watch for the same detection, and ask again if it returns.
 		if r.returns(ctx) {

@@ -286,21 +286,46 @@ func TestAContainmentIsUndoneAfterAWhileUnlessAnAnalystConfirmsIt(t *testing.T) 
 	}
 }
 
-func TestATimedUndoThatFailsIsTriedAgain(t *testing.T) {
+func TestATimedUndoThatFailsIsAskedAboutAndMayThenSucceed(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	in := respondInput("PAUSE_CONTAINER")
-	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
-	b.execute = func(activities.ActionInput) (activities.Execution, error) {
-		if len(b.executed) == 2 {
-			return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
-		}
-		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	for name, test := range map[string]struct {
+		err    error
+		answer string
+		want   signals.State
+		undos  int
+	}{
+		"tried again":                {refusal(activities.ErrFailed, "agent busy"), signals.Approve, signals.Expired, 2},
+		"tried again by undo":        {refusal(activities.ErrFailed, "agent busy"), signals.Undo, signals.Expired, 2},
+		"given up":                   {refusal(activities.ErrFailed, "agent busy"), signals.Reject, signals.Failed, 1},
+		"nobody knows, and is asked": {refusal(activities.ErrAmbiguous, "no answer"), "", signals.Ambiguous, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			in := respondInput("PAUSE_CONTAINER")
+			in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+			b.execute = func(activities.ActionInput) (activities.Execution, error) {
+				if len(b.executed) == 2 {
+					return activities.Execution{}, test.err
+				}
+				return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+			}
+			switch test.answer {
+			case "":
+			case signals.Undo:
+				b.at(2*time.Hour, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "again"})
+			default:
+				b.at(2*time.Hour, test.answer, decision("ann"))
+			}
+			page := b.run(workflows.Respond, in, everything())
+			require.Equal(t, test.want, page.Outcome)
+			require.Len(t, b.executed, 1+test.undos, "it is not tried again by itself")
+			if test.undos == 2 {
+				require.Equal(t, "ann", page.Actions[0].UndoneBy)
+				require.NotEqual(t, b.executed[1].CallerID, b.executed[2].CallerID)
+			}
+		})
 	}
-	page := b.run(workflows.Respond, in, everything())
-	require.Equal(t, signals.Expired, page.Outcome)
-	require.Len(t, b.executed, 3)
-	require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
 }
 
 func TestACancellationWhileAContainmentIsToBeConfirmedUndoesIt(t *testing.T) {
@@ -345,6 +370,7 @@ func TestAnUndoThatNobodyCanAccountForIsLookedForBeforeItIsDoneAgain(t *testing.
 		}
 		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
 	}
+	b.at(2*time.Hour, signals.Approve, decision("ann"))
 	page := b.run(workflows.Respond, in, everything())
 	require.Equal(t, signals.Expired, page.Outcome)
 	require.Len(t, b.executed, 3)

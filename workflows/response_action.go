@@ -197,12 +197,8 @@ func (r *response) captureByHand(ctx workflow.Context) (signals.Page, error) {
 // undoByHand asks whether to take an earlier action back, and does it.
 func (r *response) undoByHand(ctx workflow.Context, in signals.ManualInput) (signals.Page, error) {
 	r.page.Actions = []signals.Executed{{Action: in.Action, ExecutionID: in.Undo, At: workflow.Now(ctx).UTC()}}
-	q := question{
-		action: actionUndo, target: r.page.Incident.Target(), parameters: map[string]any{"action": in.Action, "execution": in.Undo},
-		text: fmt.Sprintf("undo %s, execution %s", in.Action, in.Undo), waiting: signals.AwaitingApproval,
-	}
 	for {
-		if v := r.ask(ctx, q, r.in.Route.Approval); v != approved {
+		if v := r.ask(ctx, undoRequest(r.page.Incident, r.lastAction()), r.in.Route.Approval); v != approved {
 			return r.close(ctx, r.deniedOutcome(v))
 		}
 		err := r.during(ctx, signals.Containing, func(ctx workflow.Context) error { return r.undo(ctx, r.approval.have...) })

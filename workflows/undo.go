@@ -59,10 +59,16 @@ func (r *response) undoable() error {
 }
 
 // takeUndo has the last action undone, beside whatever the playbook does. While
-// the incident asks whether to keep it, it is an answer.
+// the incident asks whether to keep it, or to undo it, it is an answer.
 func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Instruction) {
 	err := r.undoable()
-	if err == nil {
+	var asked *ballot
+	switch {
+	case err != nil:
+	case r.open && asksToUndo(r.approval):
+		asked = &ballot{m.analyst, r.approval.request.Action == actionUndo}
+		err = r.approval.check(*asked)
+	default:
 		err = r.undoer().entitled(m.analyst)
 	}
 	if err != nil {
@@ -72,19 +78,24 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	text := "undo " + r.lastAction().Action + because(order.Reason) + m.alias()
 	r.acknowledge(m, true, text)
 	r.announce(ctx, activities.ChangeDecision, m.analyst, signals.KindDecision, "%s", text)
-	if r.open && r.approval.request.Action == actionKeep {
-		r.approval.count(ballot{analyst: m.analyst})
+	if asked != nil {
+		r.approval.count(*asked)
 		return
 	}
 	r.undoing = true
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		// Its failure is in the war room.
-		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && r.approval.request.Action == actionKeep {
-			r.approval.count(ballot{analyst: m.analyst}) // asked meanwhile
+		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && asksToUndo(r.approval) {
+			r.approval.count(ballot{m.analyst, r.approval.request.Action == actionUndo}) // asked meanwhile
 		}
 		r.undoing = false
 	})
+}
+
+// asksToUndo reports whether a request is about taking the last action back.
+func asksToUndo(a *approval) bool {
+	return a.request.Action == actionKeep || a.request.Action == actionUndo
 }
 
 // undoer is an approval that the entitlement to undo is checked with: whoever may
@@ -139,18 +150,62 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	return nil
 }
 
-// confirm asks, where the route says so, whether a containment is to be kept that
-// would be undone otherwise. It returns approved if it is kept, and else why it
-// was undone. An undo that fails is tried again after the same time, or when
-// somebody says so.
-func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) verdict {
+// confirm asks, where the route says so, whether a containment is to be kept, and
+// undoes it otherwise: when an analyst says so, or nobody answers. It returns how
+// the incident ends, "" if it goes on because the containment is kept. When the
+// undo fails, an analyst is asked whether to try again.
+func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signals.State {
 	after := r.in.Route.AutoUndoAfter
 	if after == 0 || action.UndoneBy == "" {
-		return approved
+		return ""
 	}
 	if last := r.lastAction(); !r.resuming && (last == nil || last.Observed) {
-		return approved // there is nothing to undo
+		return "" // there is nothing to undo
 	}
+	ends := signals.Expired
+	var by []string
+	failed := r.resuming && r.page.Pending != nil && r.page.Pending.Action == actionUndo
+	if !failed {
+		v := r.ask(ctx, keepRequest(r.page.Incident, r.lastAction(), time.Duration(after)), r.keeping(after))
+		if v == approved {
+			return ""
+		}
+		if ends = v.outcome(); v == rejected {
+			by = append(by, r.approval.by)
+		}
+	}
+	for {
+		if !failed {
+			if r.next != nil {
+				return ends // it moves on
+			}
+			if r.undoing {
+				_ = workflow.Await(ctx, func() bool { return !r.undoing })
+			}
+			if r.takenBack() {
+				return ends
+			}
+			undoing := ctx
+			if ctx.Err() != nil {
+				// Nobody is asked any more: it is undone as if nobody had answered.
+				undoing, _ = workflow.NewDisconnectedContext(ctx)
+				by = nil
+			}
+			if r.failed = r.undo(undoing, by...); r.failed == nil {
+				return ends
+			}
+		}
+		failed = false
+		if v := r.ask(ctx, undoRequest(r.page.Incident, r.lastAction()), r.in.Route.Approval); v != approved {
+			return r.deniedOutcome(v)
+		}
+		by = r.approval.have
+	}
+}
+
+// keeping is how it is asked whether to keep a containment: as the route asks for
+// it, but of one, and in time.
+func (r *response) keeping(after incident.Duration) incident.Approval {
 	policy := r.in.Route.Approval
 	policy.Mode, policy.ExpireAfter = incident.ModeOne, after
 	if policy.RemindEvery >= after {
@@ -159,31 +214,14 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) verdi
 	if policy.EscalateAfter >= after {
 		policy.EscalateAfter = 0
 	}
-	for {
-		v := r.ask(ctx, keepRequest(r.page.Incident, r.lastAction(), time.Duration(after)), policy)
-		if v == approved || v == movedOn {
-			return v
-		}
-		if r.undoing {
-			_ = workflow.Await(ctx, func() bool { return !r.undoing })
-		}
-		if r.takenBack() {
-			return v
-		}
-		if ctx.Err() != nil {
-			// Nobody is asked any more: it is undone as if nobody had answered.
-			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
-			defer cancel()
-			r.failed = r.undo(disconnected)
-			return v
-		}
-		var by []string
-		if v == rejected {
-			by = append(by, r.approval.by)
-		}
-		if r.undo(ctx, by...) == nil {
-			return v
-		}
+	return policy
+}
+
+// undoRequest words the question whether to take an action back.
+func undoRequest(inc incident.Incident, last *signals.Executed) question {
+	return question{
+		action: actionUndo, target: inc.Target(), parameters: map[string]any{"action": last.Action, "execution": last.ExecutionID},
+		text: fmt.Sprintf("undo %s of %s, execution %s", last.Action, inc.Target(), last.ExecutionID), waiting: signals.AwaitingApproval,
 	}
 }
 

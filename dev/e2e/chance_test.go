@@ -1,27 +1,28 @@
 package e2e_test
 
 import (
+	"cmp"
+	"flag"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 )
 
-// chance is a source of moments. A run is repeated, as far as a run of several
-// processes can be, with FIREBREAK_SEED set to what it printed.
+var seedFlag = flag.Uint64("seed", 0, "what chance follows from, where a test leaves something to it; 0 is the time")
+
+// seed is what a test's chance follows from. A run is repeated, as far as a run
+// of several processes can be, with the flag that it prints.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	seed := cmp.Or(*seedFlag, uint64(time.Now().UnixNano()))
+	t.Logf("--seed %d", seed)
+	return seed
+}
+
+// chance is a source of moments.
 func chance(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("FIREBREAK_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 10, 64)
-		require.NoError(t, err, "FIREBREAK_SEED")
-	}
-	t.Logf("FIREBREAK_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(seed(t), 0))
 }
 
 // moment is a random time up to a most.

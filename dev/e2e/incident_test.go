@@ -110,6 +110,14 @@ func (i *incident) captured(size int64) signals.Page {
 	require.Equal(i.t, signals.Captured, page.Outcome)
 	ledger := i.sysdig.Ledger()
 	require.Equal(i.t, 1, ledger.Count(func(e sysdigtest.Effect) bool { return e.Kind == sysdigtest.Capture }))
+	i.holds(page, size)
+	return page
+}
+
+// holds checks that the evidence is complete and has a capture in it, byte by
+// byte.
+func (i *incident) holds(page signals.Page, size int64) {
+	i.t.Helper()
 	manifest := i.verify(page)
 	n := slices.IndexFunc(manifest.Files, func(f evidence.Item) bool { return f.CaptureID != "" })
 	require.GreaterOrEqual(i.t, n, 0, "the manifest lists no capture")
@@ -122,7 +130,6 @@ func (i *incident) captured(size int64) signals.Page {
 	require.NoError(i.t, err)
 	require.Equal(i.t, size, file.Size)
 	require.Equal(i.t, hex.EncodeToString(want.Sum(nil)), file.SHA256)
-	return page
 }
 
 // verify checks that the evidence store holds the files of the manifest and no

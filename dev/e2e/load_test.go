@@ -167,14 +167,7 @@ func (l *load) verifyOrder(workflowID string, ids []string, want int) {
 // counted is what the incident has counted so far; nothing, while it is not
 // there or no worker answers.
 func (i *incident) counted() signals.EventCount {
-	// A query that a server took with it is waited for no longer than this.
-	ctx, cancel := context.WithTimeout(i.ctx, 5*time.Second)
-	defer cancel()
-	var page signals.Page
-	answer, err := i.temporal.QueryWorkflow(ctx, i.WorkflowID, i.RunID, signals.QueryIncident)
-	if err != nil || answer.Get(&page) != nil {
-		return signals.EventCount{}
-	}
+	page, _ := i.look()
 	return page.Events
 }
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,26 +19,15 @@ func (e event) inNamespace(name string) event {
 	return e
 }
 
-// refusals is how often the war room tells that the target is protected.
-func refusals(page signals.Page) int {
-	n := 0
-	for _, entry := range page.WarRoom {
-		if entry.Kind == signals.KindAction && strings.Contains(entry.Text, `guard.protected "kube-system" protects its target`) {
-			n++
-		}
-	}
-	return n
-}
-
 // The starter may know of the rule or not: then its incidents do not tell workers
-// what they look at.
+// what they look at, and ask before the worker refuses.
 func TestAProtectedTargetIsNotContainedWithAnApprovalEither(t *testing.T) {
 	t.Parallel()
 	for name, known := range map[string]bool{"known to the starter": true, "unknown to the starter": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			targets := newTargets(2)
-			f := prepare(t, shared, unasked, sysdigtest.Options{}, targets...)
+			f := prepare(t, shared, minerRoute(""), sysdigtest.Options{}, targets...)
 			if known {
 				f.configure("guard: " + protected)
 				f.starter()
@@ -50,16 +38,20 @@ func TestAProtectedTargetIsNotContainedWithAnApprovalEither(t *testing.T) {
 			}
 			f.worker()
 			i := f.open(newEvent(t, targets[0], minerRule).inNamespace("kube-system"))
-			i.await("the target is said to be protected", func() bool {
-				page, err := i.look()
-				return err == nil && refusals(page) == 1
-			})
-			i.awaitRequest("KILL_CONTAINER")
-			i.approve()
-			i.await("it still is", func() bool { return refusals(i.show()) == 2 })
+			kind := signals.KindCheck
+			if !known {
+				i.awaitRequest("KILL_CONTAINER")
+				i.approve()
+				kind = signals.KindAction
+			}
+			page := i.page()
+			require.Equal(t, signals.Rejected, page.Outcome)
+			require.True(t, told(page, kind, `guard.protected "kube-system" protects its target`))
 			require.Zero(t, f.kills())
 
 			other := f.open(newEvent(t, targets[1], minerRule).inNamespace("web"))
+			other.awaitRequest("KILL_CONTAINER")
+			other.approve()
 			other.awaitState(signals.Contained)
 			require.Equal(t, 1, f.sysdig.Ledger().Killed(targets[1].Containers[0]))
 			require.Equal(t, 1, f.sysdig.Requests(http.MethodPost, executions))

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -145,14 +146,22 @@ func decisions(answers ...string) func(*incident) {
 // show asks the playbook for the incident; that needs a worker.
 func (i *incident) show() signals.Page {
 	i.t.Helper()
-	page, err := i.look()
+	var page signals.Page
+	var err error
+	_ = poll(i.ctx, func() bool {
+		page, err = i.look()
+		return err == nil
+	})
 	require.NoError(i.t, err)
 	return page
 }
 
-// look is show where a worker may have just died.
+// look is show that does not insist: a worker or the server may have just died.
 func (i *incident) look() (page signals.Page, err error) {
-	answer, err := i.temporal.QueryWorkflow(i.ctx, i.WorkflowID, i.RunID, signals.QueryIncident)
+	// A query that died with one is waited for no longer than this.
+	ctx, cancel := context.WithTimeout(i.ctx, 5*time.Second)
+	defer cancel()
+	answer, err := i.temporal.QueryWorkflow(ctx, i.WorkflowID, i.RunID, signals.QueryIncident)
 	if err == nil {
 		err = answer.Get(&page)
 	}

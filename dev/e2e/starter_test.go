@@ -42,8 +42,12 @@ func (f *installation) relaunchStarter() {
 
 func (f *installation) launchStarter(listen string) {
 	f.t.Helper()
-	args := append(append([]string{"starter", "--listen", listen}, f.args...), f.starterArgs...)
-	f.starterProc = start(f.t, "starter", slices.Concat(f.envOf("starter"), f.starterEnv), firebreak(), args...)
+	f.starterProc = start(f.t, "starter", slices.Concat(f.envOf("starter"), f.starterEnv), firebreak(), f.starterCommand(listen)...)
+}
+
+// starterCommand are the arguments of a starter that listens on an address.
+func (f *installation) starterCommand(listen string) []string {
+	return slices.Concat([]string{"starter", "--listen", listen}, f.args, f.starterArgs)
 }
 
 // listening waits until the starter listens, and returns where.

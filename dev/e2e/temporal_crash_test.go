@@ -54,6 +54,7 @@ func TestAnEventThatTheStarterAnsweredSurvivesAKilledStarter(t *testing.T) {
 	i := f.open(detection)
 	f.starterProc.kill()
 	f.starter()
+	f.awaitReady()
 	require.Equal(t, []reference{i.reference}, f.post(detection).Joined)
 	f.worker()
 	i.awaitRequest("KILL_CONTAINER")

@@ -36,18 +36,8 @@ func startTemporal(ctx context.Context, dir, port string, settings ...string) (*
 
 // start starts the server. Its client is that of an administrator.
 func (s *temporalServer) start(ctx context.Context, port string) error {
-	args := []string{"server", "--headless", "--port", port, "--db-filename", filepath.Join(s.dir, "temporal.db"), "--log-level", "error"}
-	for _, setting := range s.settings {
-		args = append(args, "--dynamic-config-value", setting)
-	}
-	if len(s.principals) > 0 {
-		args = append(args, "--auth", s.dir)
-	}
-	for _, principal := range s.principals {
-		args = append(args, "--principal", principal)
-	}
 	var err error
-	if s.process, err = launch(s.dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...); err != nil {
+	if s.process, err = s.launch(port); err != nil {
 		return err
 	}
 	options := client.Options{Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))}
@@ -66,6 +56,21 @@ func (s *temporalServer) start(ctx context.Context, port string) error {
 		return fmt.Errorf("start temporal server: %w", err)
 	}
 	return nil
+}
+
+// launch starts the process of the server.
+func (s *temporalServer) launch(port string) (*process, error) {
+	args := []string{"server", "--headless", "--port", port, "--db-filename", filepath.Join(s.dir, "temporal.db"), "--log-level", "error"}
+	for _, setting := range s.settings {
+		args = append(args, "--dynamic-config-value", setting)
+	}
+	if len(s.principals) > 0 {
+		args = append(args, "--auth", s.dir)
+	}
+	for _, principal := range s.principals {
+		args = append(args, "--principal", principal)
+	}
+	return launch(s.dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...)
 }
 
 // token is that of a principal.

@@ -105,7 +105,7 @@ func (r *Rules) Check(c Claim) error {
 	if c.First && c.Action == captureAction && known && route.CaptureFirst {
 		return nil
 	}
-	if c.Incident == nil && r.policies.Name(c.Action) {
+	if c.Incident == nil && r.policies.About(c.Action) {
 		return ErrNoIncident
 	}
 	demanded := r.policies.For(c.Action, c.Incident, route.WithDefaults().Approval)

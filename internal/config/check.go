@@ -52,6 +52,9 @@ func (c *Config) check(wrong report) {
 	if tls := c.Starter.TLS; (tls.Cert == "") != (tls.Key == "") {
 		wrong("starter.tls", "want both cert and key, or neither")
 	}
+	if n := c.Worker.ActivitiesPerMinute; n < 0 {
+		wrong("worker.activities_per_minute", "%d: want a number of activities, or 0 for no limit", n)
+	}
 	if n := c.Starter.MaxBody; n < minBody || n > maxBody {
 		wrong("starter.max_body", "%d: want bytes, %d to %d", n, minBody, maxBody)
 	}

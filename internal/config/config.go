@@ -123,6 +123,10 @@ type Source struct {
 type Worker struct {
 	MetricsListen string `yaml:"metrics_listen" json:"metrics_listen"`
 	Mode          Mode   `yaml:"mode" json:"mode"`
+	// ActivitiesPerMinute bounds how many activities all workers of the task queue
+	// together begin in a minute, in which Sysdig counts requests, too. 0 means that
+	// nothing does: what Sysdig turns away is tried again when it says so.
+	ActivitiesPerMinute int `yaml:"activities_per_minute" json:"activities_per_minute"`
 }
 
 // Mode is what a worker does of what it decides.

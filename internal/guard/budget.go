@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"firebreak/signals"
@@ -98,6 +101,40 @@ func (w *Watch) reserve(ctx context.Context, in signals.Reserve) error {
 		return &SpentError{"a unit was taken in its name, of another action or under other budgets than this worker's"}
 	}
 	return nil
+}
+
+// ledgerOf is the ledger that a run of the guard ended with which was ended from
+// outside: what it was handed, and what it gave since.
+func (w *Watch) ledgerOf(ctx context.Context, run *workflow.WorkflowExecutionInfo) (*signals.GuardPage, error) {
+	page := &signals.GuardPage{}
+	if run.GetExecution() == nil {
+		return page, nil // there was none
+	}
+	events := w.client.GetWorkflowHistory(ctx, signals.GuardID, run.GetExecution().GetRunId(), false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	payloads := converter.GetDefaultDataConverter()
+	for events.HasNext() {
+		event, err := events.Next()
+		if err != nil {
+			return nil, err
+		}
+		if started := event.GetWorkflowExecutionStartedEventAttributes(); started != nil {
+			var in signals.GuardInput
+			if err := payloads.FromPayloads(started.GetInput(), &in); err != nil {
+				return nil, err
+			}
+			if in.Carried != nil {
+				page.Budgets, page.Reservations = in.Carried.Budgets, in.Carried.Reservations
+			}
+		}
+		if accepted := event.GetWorkflowExecutionUpdateAcceptedEventAttributes(); accepted != nil {
+			var in signals.Reserve
+			if err := payloads.FromPayloads(accepted.GetAcceptedRequest().GetInput().GetArgs(), &in); err != nil {
+				return nil, err
+			}
+			page.Take(in, event.GetEventTime().AsTime())
+		}
+	}
+	return page, nil
 }
 
 // known is a refusal that still holds, nil if there is none.

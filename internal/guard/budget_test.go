@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -9,9 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/update/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"firebreak/internal/guard"
 	"firebreak/internal/incident"
@@ -40,6 +45,32 @@ func (s *server) UpdateWorkflow(ctx context.Context, in client.UpdateWorkflowOpt
 		taken = &signals.Reservation{Action: reserve.Action, CallerID: reserve.CallerID, Limits: reserve.Digest()}
 	}
 	return handle{taken: *taken, err: answer(reserve)}, nil
+}
+
+// GetWorkflowHistory reads the run that ended.
+func (s *server) GetWorkflowHistory(_ context.Context, id, runID string, wait bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id != signals.GuardID || runID != s.run.GetExecution().GetRunId() || wait {
+		return &iterator{err: errors.New("not the last run's")}
+	}
+	return &iterator{events: s.history, err: s.unread}
+}
+
+type iterator struct {
+	events []*history.HistoryEvent
+	err    error
+}
+
+func (i *iterator) HasNext() bool { return len(i.events) > 0 || i.err != nil }
+
+func (i *iterator) Next() (*history.HistoryEvent, error) {
+	if i.err != nil {
+		return nil, i.err
+	}
+	event := i.events[0]
+	i.events = i.events[1:]
+	return event, nil
 }
 
 type handle struct {
@@ -233,5 +264,69 @@ func TestAnActionThatIsGivenUpWaitsForNoAnswer(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, w.Reserve(ctx, reservation("b"), false), context.Canceled)
 		pass(time.Minute)
+	})
+}
+
+// began is the first event of a run, and gave one by which it gave a unit.
+func began(t *testing.T, in signals.GuardInput) *history.HistoryEvent {
+	t.Helper()
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(in)
+	require.NoError(t, err)
+	return &history.HistoryEvent{Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{Input: payloads},
+	}}
+}
+
+func gave(t *testing.T, at time.Time, in signals.Reserve) *history.HistoryEvent {
+	t.Helper()
+	payloads, err := converter.GetDefaultDataConverter().ToPayloads(in)
+	require.NoError(t, err)
+	return &history.HistoryEvent{
+		EventTime: timestamppb.New(at),
+		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
+			WorkflowExecutionUpdateAcceptedEventAttributes: &history.WorkflowExecutionUpdateAcceptedEventAttributes{
+				AcceptedRequest: &update.Request{Input: &update.Input{Args: payloads}},
+			},
+		},
+	}
+}
+
+func TestTheNextGuardKnowsWhatTheLastOneGave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		var before signals.GuardPage
+		handed, _ := before.Take(reservation("a"), now.Add(-30*time.Minute))
+		s := newServer(t)
+		s.begin(queue, nil)
+		s.end()
+		s.history = []*history.HistoryEvent{
+			began(t, signals.GuardInput{Carried: &before}), gave(t, now.Add(-10*time.Minute), reservation("b")),
+		}
+		w, _ := watched(t, s)
+		defer w.Stop()
+		require.Len(t, s.started, 1)
+		next := s.started[0].input.Carried
+		require.Equal(t, signals.GuardOpen, next.State)
+		require.Equal(t, []string{"a", "b"}, []string{next.Reservations[0].CallerID, next.Reservations[1].CallerID})
+		require.Equal(t, handed, next.Reservations[0])
+		require.Equal(t, now.Add(50*time.Minute), next.Reservations[1].Until)
+	})
+}
+
+// A guard that knew of nothing would give everything once more.
+func TestAGuardWhoseLedgerCannotBeReadHasNoSuccessor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.begin(queue, nil)
+		s.end()
+		s.unread = errDown
+		w, logged := watched(t, s)
+		defer w.Stop()
+		require.Empty(t, s.started)
+		require.Contains(t, logged.String(), "read what the last guard gave: connection refused")
+		require.EqualError(t, w.Reserve(t.Context(), reservation("a"), false),
+			"ask the guard for the budget of KILL_CONTAINER: read what the last guard gave: connection refused")
 	})
 }

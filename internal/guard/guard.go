@@ -120,8 +120,16 @@ func (w *Watch) ensure(ctx context.Context) error {
 		return err
 	}
 	in := signals.GuardInput{}
+	page, err := w.ledgerOf(ctx, run)
+	if err != nil {
+		return fmt.Errorf("read what the last guard gave: %w", err)
+	}
+	if frozen != nil || len(page.Reservations) > 0 {
+		page.State, page.Frozen, page.WarRoom = signals.GuardOpen, frozen, []signals.Entry{}
+		in.Carried = page
+	}
 	if frozen != nil {
-		in.Carried = &signals.GuardPage{State: signals.GuardFrozen, Frozen: frozen, WarRoom: []signals.Entry{}}
+		page.State = signals.GuardFrozen
 	}
 	_, err = w.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: signals.GuardID, TaskQueue: w.queue, WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,

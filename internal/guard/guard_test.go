@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -66,6 +67,9 @@ type server struct {
 	ledger       func(signals.Reserve) error
 	// taken is what is answered, nil for what was asked for.
 	taken *signals.Reservation
+	// history is that of the run that ended, and unread why it cannot be read.
+	history []*history.HistoryEvent
+	unread  error
 }
 
 type start struct {

@@ -106,8 +106,8 @@ func (p *ApprovalPolicies) For(action string, inc *Incident, route Approval) App
 	return route
 }
 
-// Name reports whether any policy is about an action.
-func (p *ApprovalPolicies) Name(action string) bool {
+// About reports whether any policy is about an action.
+func (p *ApprovalPolicies) About(action string) bool {
 	for i := range p.policies {
 		if matchesAction(p.policies[i].Actions, action) {
 			return true

@@ -108,8 +108,8 @@ func (p *Protections) Of(action string, inc *Incident) string {
 	return ""
 }
 
-// Name reports whether any protection is about an action.
-func (p *Protections) Name(action string) bool {
+// About reports whether any protection is about an action.
+func (p *Protections) About(action string) bool {
 	if p == nil {
 		return false
 	}

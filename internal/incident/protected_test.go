@@ -37,16 +37,16 @@ func TestProtectionsLookAtTheIncidentAndTheAction(t *testing.T) {
 	}
 	var none *incident.Protections
 	require.Empty(t, none.Of("KILL_CONTAINER", system))
-	require.False(t, none.Name("KILL_CONTAINER"))
+	require.False(t, none.About("KILL_CONTAINER"))
 }
 
 func TestProtectionsKnowWhichActionsTheyAreAbout(t *testing.T) {
 	t.Parallel()
 	some, err := incident.NewProtections([]incident.Protection{{When: "true", Actions: []string{"KILL_*", "FILE_QUARANTINE"}}})
 	require.NoError(t, err)
-	require.True(t, some.Name("KILL_PROCESS"))
-	require.False(t, some.Name("FILE_ACQUIRE"))
+	require.True(t, some.About("KILL_PROCESS"))
+	require.False(t, some.About("FILE_ACQUIRE"))
 	all, err := incident.NewProtections([]incident.Protection{{When: "true"}})
 	require.NoError(t, err)
-	require.True(t, all.Name("FILE_ACQUIRE"))
+	require.True(t, all.About("FILE_ACQUIRE"))
 }
