@@ -170,7 +170,17 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 		if v == approved {
 			return ""
 		}
-		if ends = v.outcome(); v == rejected {
+		ends = v.outcome()
+		if ctx.Err() != nil {
+			// Nobody is asked any more: it is undone as if nobody had answered.
+			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
+			defer cancel()
+			if r.failed = r.undo(disconnected); r.failed != nil {
+				return r.deniedOutcome(v)
+			}
+			return ends
+		}
+		if v == rejected {
 			by = append(by, r.approval.by)
 		}
 	}
