@@ -359,6 +359,38 @@ func TestACancellationWhileAContainmentIsToBeConfirmedUndoesIt(t *testing.T) {
 	}
 }
 
+// The signal comes when the containment is done and nobody is asked yet whether to
+// keep it.
+func TestWhatIsBeingUndoneIsNotUndoneOnceMore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	in.Approvers.Policies = true
+	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) {
+		if in.Action == "KEEP_CONTAINMENT" {
+			b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+		}
+		return in.Route, nil
+	}
+	undos := map[string]bool{}
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo == "" {
+			return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+		}
+		if undos[in.CallerID] = true; len(b.executed) < 5 {
+			return activities.Execution{}, errors.New("busy")
+		}
+		return activities.Execution{ID: "u-1", Status: "COMPLETED"}, nil
+	}
+	start := b.Now()
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Len(t, undos, 1)
+	require.Less(t, b.Now().Sub(start), time.Hour, "nobody is asked for longer than it takes")
+}
+
 func TestAnUndoThatNobodyCanAccountForIsLookedForBeforeItIsDoneAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

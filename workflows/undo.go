@@ -170,17 +170,7 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 		if v == approved {
 			return ""
 		}
-		ends = v.outcome()
-		if ctx.Err() != nil {
-			// Nobody is asked any more: it is undone as if nobody had answered.
-			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
-			defer cancel()
-			if r.failed = r.undo(disconnected); r.failed != nil {
-				return r.deniedOutcome(v)
-			}
-			return ends
-		}
-		if v == rejected {
+		if ends = v.outcome(); v == rejected && ctx.Err() == nil {
 			by = append(by, r.approval.by)
 		}
 	}
@@ -189,17 +179,12 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 			if r.next != nil {
 				return ends // it moves on
 			}
-			if r.undoing {
-				_ = workflow.Await(ctx, func() bool { return !r.undoing })
-			}
+			// Also where nobody is asked any more, because the workflow was cancelled:
+			// then as if nobody had answered.
+			undoing, _ := workflow.NewDisconnectedContext(ctx)
+			_ = workflow.Await(undoing, func() bool { return !r.undoing }) // by a signal
 			if r.takenBack() {
 				return ends
-			}
-			undoing := ctx
-			if ctx.Err() != nil {
-				// Nobody is asked any more: it is undone as if nobody had answered.
-				undoing, _ = workflow.NewDisconnectedContext(ctx)
-				by = nil
 			}
 			if r.failed = r.undo(undoing, by...); r.failed == nil {
 				return ends
