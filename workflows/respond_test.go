@@ -113,6 +113,15 @@ func TestRespondTakesParametersFromExpressions(t *testing.T) {
 	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "FILE_QUARANTINE /tmp/dropped in container")
 }
 
+func TestTheProcessThatIsAskedAboutIsTheOneThatIsKilled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("KILL_PROCESS")
+	in.Route.Parameters = map[string]string{"process.id": "815"}
+	page := b.run(workflows.Respond, in, everything())
+	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "KILL_PROCESS 815 on container")
+}
+
 func TestWhereAnExpressionFindsNothingAnAnalystSuppliesTheField(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
