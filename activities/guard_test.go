@@ -245,6 +245,66 @@ func TestTheBudgetIsAskedForLast(t *testing.T) {
 	require.Empty(t, l.reserved)
 }
 
+// The attempt before may have taken one, whether or not it lived to tell.
+func TestARetryMayHaveAUnitAlready(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	l := &ledger{left: 2}
+	b.activities.Guard, b.activities.Budgets = l, budgets
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, Status: http.StatusTooManyRequests})
+	in := kill()
+	in.Claim.Incident = of("web")
+	in.Claim.Incident.Container = incident.Container{ID: "6949e5f10829", Name: "miner"}
+	_, err := persist[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+	require.Equal(t, []bool{false, true}, l.again)
+	require.Equal(t, l.reserved[0], l.reserved[1])
+	require.Equal(t, in.Claim.Incident.Target(), l.reserved[0].Target)
+}
+
+// shut is a guard under which nothing is contained: it is frozen, and there is
+// nothing left of its budgets.
+type shut struct{ frozenBy }
+
+func (shut) Reserve(context.Context, signals.Reserve, bool) error {
+	return &guard.SpentError{Reason: "the budget of * is spent"}
+}
+
+func TestNeitherFreezeNorProtectionNorBudgetKeepsAnybodyFromTakingBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.activities.Approvals = rules(t,
+		"routes: [{name: automatic, when: 'true', playbook: respond, action: PAUSE_CONTAINER, approval: none, auto_undo_after: 1h}]")
+	in := kill()
+	in.Action, in.Claim.Action, in.Claim.Playbook = "PAUSE_CONTAINER", "PAUSE_CONTAINER", "respond"
+	paused, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+
+	b.activities.Guard, b.activities.Budgets = shut{"bob"}, []signals.Budget{{Action: "*", Limit: 1, Per: incident.Duration(time.Hour)}}
+	b.activities.Protected, err = incident.NewProtections([]incident.Protection{{Name: "all", When: "true", Actions: []string{"*"}}})
+	require.NoError(t, err)
+	in.CallerID, in.Undo, in.Claim.Undo = "firebreak-0002", paused.ID, true
+	undone, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.NoError(t, err)
+	require.NotEqual(t, paused.ID, undone.ID)
+	ledger := b.sysdig.Ledger()
+	require.Len(t, ledger, 2)
+	require.Equal(t, sysdigtest.Undo, ledger[1].Kind)
+	require.Equal(t, "UNPAUSE_CONTAINER", ledger[1].Action)
+	require.Equal(t, "firebreak-0002", ledger[1].CallerID)
+}
+
+func TestAnActionThatTheCatalogueDoesNotKnowMayContain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	b.activities.Guard = frozenBy("bob")
+	in := kill()
+	in.Action, in.Claim.Action = "MELT_CONTAINER", "MELT_CONTAINER"
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrFrozen, final(t, err))
+	require.Zero(t, b.submits())
+}
+
 func TestADryRunChecksEverythingAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := protecting(t)

@@ -166,6 +166,48 @@ func TestAnExecutionThatIsListedLateIsAdopted(t *testing.T) {
 	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
 }
 
+// That an attempt was refused says nothing of the one after it, which may have
+// died without a word.
+func TestARefusalSpeaksForItsOwnAttemptOnly(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{ListLag: 200 * time.Millisecond})
+	b.activities.Settle = 30 * time.Second
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, Status: http.StatusTooManyRequests})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, ResetAfter: true})
+	done, err := persist[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	require.True(t, done.Result.Adopted)
+	require.Equal(t, 2, b.submits())
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+}
+
+func TestAConflictThatCannotBeLookedUpIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{ListLag: 200 * time.Millisecond})
+	b.activities.Settle = 30 * time.Second
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, Status: http.StatusConflict, After: true})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: executions, Times: 1, Status: http.StatusBadGateway})
+	done, err := persist[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	require.True(t, done.Result.Adopted)
+	require.Equal(t, 1, b.submits())
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+}
+
+// What was listed when the look began is older than the answer.
+func TestTheLastLookBeginsWhenEverythingMustHaveArrived(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{ListLag: 400 * time.Millisecond})
+	b.activities.Settle = 100 * time.Millisecond
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, ResetAfter: true})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: executions, Times: 1, Latency: 500 * time.Millisecond})
+	done, err := persist[activities.Execution](b, a.ExecuteAction, kill())
+	require.NoError(t, err)
+	require.True(t, done.Result.Adopted)
+	require.Equal(t, 1, b.submits())
+	require.Equal(t, 1, b.sysdig.Ledger().Killed(nodeContainer))
+}
+
 func TestABusySysdigIsAskedAgainWhenItSaysAndNothingIsLost(t *testing.T) {
 	t.Parallel()
 	const wait = 10 * time.Minute

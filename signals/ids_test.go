@@ -93,6 +93,11 @@ func TestACallerIDNamesOneIntendedExecution(t *testing.T) {
 	for _, other := range []string{signals.CallerID("v", "r", "q"), signals.CallerID("w", "s", "q"), signals.CallerID("w", "r", "p")} {
 		require.NotEqual(t, id, other)
 	}
+	name := signals.CaptureName("w", "r", "q")
+	require.Regexp(t, `^firebreak-[0-9a-f]{12}$`, name)
+	for _, other := range []string{signals.CaptureName("v", "r", "q"), signals.CaptureName("w", "s", "q"), signals.CaptureName("w", "r", "p")} {
+		require.NotEqual(t, name, other)
+	}
 }
 
 func TestNoEventCanTakeTheWorkflowIDOfAnotherTenantsIncident(t *testing.T) {
@@ -135,4 +140,15 @@ func TestAManualActionIsAskedForInEachTenantByItself(t *testing.T) {
 	require.Equal(t, "action:KILL_CONTAINER:node-1:6949e5f10829:tenant=acme", id("acme", ""))
 	of := "crypto-miner:tenant=acme:node-1:6949e5f10829"
 	require.Equal(t, id("", of), id("acme", of), "an incident has its own")
+}
+
+func TestAManualActionHasTheIDOfWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	in := signals.ManualInput{
+		Action: "KILL_CONTAINER", Incident: "crypto-miner:node-1:host",
+		Parameters: map[string]signals.Scalar{"container.id": "../x", "host.name": "node-1", "host.id": "node-1", "reason": "mine"},
+	}
+	require.Regexp(t, `^action:KILL_CONTAINER:crypto-miner:node-1:host:node-1:\.\._x_[0-9a-f]{8}$`, in.WorkflowID())
+	in.Undo = "x-1"
+	require.Equal(t, "action:KILL_CONTAINER:undo:x-1", in.WorkflowID(), "an execution is what it is, of whatever incident")
 }

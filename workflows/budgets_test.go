@@ -279,4 +279,18 @@ func TestAWorkerThatWantsTheIncidentIsToldOfIt(t *testing.T) {
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Len(t, alone.executed, 2)
 	require.Equal(t, alone.executed[0].CallerID, alone.executed[1].CallerID)
+
+	undone := newBench(t)
+	undone.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo != "" && in.Claim.Incident == nil {
+			return activities.Execution{}, refusal(activities.ErrIncidentWanted, "not told of it")
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	in = respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	page = undone.run(workflows.Respond, in, everything())
+	require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
+	require.Len(t, undone.executed, 3)
+	require.Equal(t, undone.executed[1].CallerID, undone.executed[2].CallerID)
 }

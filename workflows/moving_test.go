@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -537,4 +539,67 @@ func TestPeopleAreNotifiedBeforeTheIncidentMovesOn(t *testing.T) {
 	require.Equal(t, signals.Contained, b.run(workflows.CryptoMiner, next).Outcome)
 	require.Equal(t, []activities.ChangeKind{activities.ChangeDecision, activities.ChangeResult, activities.ChangeClosed}, changes(b.notified),
 		"the next run goes on notifying, and tells nothing twice")
+}
+
+// chained has a playbook take itself for a run of a chain, which the test
+// environment does not know of.
+type chained struct {
+	interceptor.WorkerInterceptorBase
+
+	first, run string
+}
+
+func (c *chained) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	return &chainedIn{interceptor.WorkflowInboundInterceptorBase{Next: next}, c}
+}
+
+type chainedIn struct {
+	interceptor.WorkflowInboundInterceptorBase
+
+	of *chained
+}
+
+func (c *chainedIn) Init(next interceptor.WorkflowOutboundInterceptor) error {
+	return c.Next.Init(&chainedOut{interceptor.WorkflowOutboundInterceptorBase{Next: next}, c.of})
+}
+
+type chainedOut struct {
+	interceptor.WorkflowOutboundInterceptorBase
+
+	of *chained
+}
+
+func (c *chainedOut) GetInfo(ctx workflow.Context) *workflow.Info {
+	info := *c.Next.GetInfo(ctx)
+	info.FirstRunID, info.WorkflowExecution.RunID = c.of.first, c.of.run
+	return &info
+}
+
+// A run that goes on where another one ended, or repeats it, finds what was done
+// there by its name.
+func TestWhatIsDoneHasTheSameNameInEveryRunOfAChain(t *testing.T) {
+	t.Parallel()
+	names := func(first, run string) []string {
+		b := newBench(t)
+		b.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&chained{first: first, run: run}}})
+		var all []string
+		b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+			all = append(all, in.Name)
+			return activities.Capture{ID: 7, Name: in.Name, Size: 100}, nil
+		}
+		in := respondInput("PAUSE_CONTAINER")
+		in.Route.CaptureFirst, in.Route.AutoUndoAfter = true, incident.Duration(time.Hour)
+		page := b.run(workflows.Respond, in, everything())
+		require.Equal(t, run, page.RunID)
+		for i := range b.executed {
+			all = append(all, b.executed[i].CallerID)
+		}
+		return all
+	}
+	one := names("run-1", "run-1")
+	require.Len(t, one, 3)
+	require.Equal(t, one, names("run-1", "run-2"))
+	for i, name := range names("run-2", "run-2") {
+		require.NotEqual(t, one[i], name, "another chain does something else")
+	}
 }

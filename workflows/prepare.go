@@ -24,7 +24,10 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if r.resuming {
 		return action, "" // what was filled was carried
 	}
-	given, absent := r.evaluate(ctx)
+	given, absent, err := r.evaluate(ctx)
+	if err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
 	// An expression that found nothing leaves the parameter to the incident, whose
 	// fields an analyst can supply.
 	if fields := r.page.Incident.Missing(action.Fields(expressions(given))...); len(fields) > 0 {
@@ -61,27 +64,28 @@ func (r *response) find(ctx workflow.Context) (*catalogue.Action, error) {
 }
 
 // evaluate is what the route's expressions say of the incident, and what they
-// found nothing for.
-func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent error) {
+// found nothing for. Expressions that cannot be evaluated at all are an error:
+// what the incident has instead may be another target than the route wants.
+func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent, err error) {
 	if len(r.in.Route.Parameters) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var a *activities.Activities
 	var found activities.Evaluation
 	in := activities.EvaluateInput{Expressions: r.in.Route.Parameters, Incident: r.page.Incident}
 	const summary = "Evaluate the route's parameters"
-	err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.Evaluate, in).Get(ctx, &found)
+	err = workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.Evaluate, in).Get(ctx, &found)
 	if err != nil {
 		err = workflow.ExecuteActivity(lookup(ctx, summary), a.Evaluate, in).Get(ctx, &found)
 	}
 	if err != nil {
-		return nil, errors.New(describe(err))
+		return nil, nil, errors.New(describe(err))
 	}
 	if found.Absent != "" {
 		r.log(ctx, actorFirebreak, signals.KindCheck, "not in the event: %s", found.Absent)
 		absent = errors.New(found.Absent)
 	}
-	return found.Values, absent
+	return found.Values, absent, nil
 }
 
 // expressions stands for values that are given, by their names.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"firebreak/activities"
+	"firebreak/internal/approvals"
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
@@ -173,6 +174,55 @@ func TestAnActionThatNobodyKnowsFailsTheIncident(t *testing.T) {
 	require.Empty(t, b.executed)
 }
 
+func TestWhatAnActionBroughtIsListedWithWhoApprovedIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_ACQUIRE")
+	in.Route.Approval = incident.Approval{}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []activities.FetchInput{{
+		Action: "FILE_ACQUIRE", ExecutionID: "x-1", ApprovedBy: []string{"ann"}, WorkflowID: page.WorkflowID, RunID: page.RunID,
+	}}, b.fetched)
+	require.Equal(t, []string{"x-1.bin", "manifest.json"}, page.Evidence)
+	require.Len(t, b.files, 1)
+	require.Equal(t, []string{"ann"}, b.files[0].ApprovedBy)
+}
+
+func TestWhatCannotBeStoredWasTakenAllTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fetch = func(activities.FetchInput) (activities.StoredFile, error) {
+		return activities.StoredFile{}, refusal(activities.ErrNotFound, "Sysdig has neither a file nor outputs of it")
+	}
+	page := b.run(workflows.Respond, respondInput("FILE_ACQUIRE"), everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []string{"manifest.json"}, page.Evidence)
+	require.Contains(t, strings.Join(texts(page, signals.KindEvidence), "\n"), "what FILE_ACQUIRE brought is not stored: Sysdig has neither a file nor outputs of it")
+}
+
+func TestWhatADryRunDidNotTakeIsNotFetched(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+	}
+	page := b.run(workflows.Respond, respondInput("FILE_ACQUIRE"), everything())
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Empty(t, b.fetched)
+}
+
+func TestExpressionsThatCannotBeEvaluatedFailTheIncident(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("FILE_QUARANTINE")
+	in.Route.Parameters = map[string]string{"container.id": "incident."}
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Failed, page.Outcome, "the incident's own is not what the route wants")
+	require.Empty(t, b.executed)
+}
+
 func TestRespondDoesNothingBelowTheThreshold(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -198,8 +248,9 @@ func TestAnAnalystUndoesWhatWasDoneWhileTheIncidentWatches(t *testing.T) {
 	require.Len(t, b.executed, 2)
 	require.Equal(t, "x-1", b.executed[1].Undo)
 	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
-	require.True(t, b.executed[1].Claim.Undo)
-	require.Equal(t, []string{"ann"}, b.executed[1].Claim.ApprovedBy)
+	require.Equal(t, approvals.Claim{
+		Route: "respond", Playbook: "respond", Action: "PAUSE_CONTAINER", ApprovedBy: []string{"ann"}, Undo: true,
+	}, b.executed[1].Claim)
 	require.Equal(t, "ann", page.Actions[0].UndoneBy)
 	require.True(t, b.receipt("r-1").Counted)
 	require.Contains(t, texts(page, signals.KindDecision), "undo PAUSE_CONTAINER: a false alarm")
@@ -238,6 +289,127 @@ func TestAnUndoThatFailsCanBeAskedForAgain(t *testing.T) {
 	require.Len(t, b.executed, 3)
 	require.NotEqual(t, b.executed[1].CallerID, b.executed[2].CallerID, "a new intention needs a new caller ID")
 	require.Equal(t, "x-3", page.Actions[0].UndoID)
+}
+
+// What is asked for once more is not the containment's undo again, and no answer to
+// the question that stands.
+func TestWhatWasUndoneIsNotUndoneAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.Approval = incident.Approval{}
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	again := everything()
+	again.ID, again.OccurredAt = "event-2", b.Now().Add(time.Hour)
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	b.at(2*time.Minute, signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+	b.at(3*time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	b.at(4*time.Minute, signals.Undo, signals.Instruction{Analyst: "bob", Reason: "again"})
+	b.at(5*time.Minute, signals.Approve, decision("carl"))
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER was undone already, by ann"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 3)
+	require.Equal(t, []string{"", "x-1", ""}, []string{b.executed[0].Undo, b.executed[1].Undo, b.executed[2].Undo})
+	require.Equal(t, []string{"carl"}, b.executed[2].Claim.ApprovedBy)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Empty(t, page.Actions[1].UndoneBy)
+}
+
+func TestAnUndoUnderWayIsWaitedForAndNotBegunTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo != "" {
+			b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "bob", Reason: "the same"})
+			b.CancelWorkflow()
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome, "nothing is contained any more")
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER is being undone"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 2)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy, "who cancels the workflow does not leave it half undone")
+}
+
+func TestAnUndoThatComesAsTheIncidentClosesDoesNotCount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.report = func(signals.Page) error {
+		b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm", Receipt: "r-1"})
+		return nil
+	}
+	page := b.run(workflows.Respond, respondInput("PAUSE_CONTAINER"), everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 1)
+	receipt := b.receipt("r-1")
+	require.False(t, receipt.Counted)
+	require.Equal(t, "too late: the incident is closing as contained; once it is closed, ask for the undo by hand", receipt.Text)
+}
+
+func TestWhatADryRunDidNotDoIsNotUndone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER was not carried out: there is nothing to undo"}, texts(page, signals.KindRefused))
+	require.Len(t, b.executed, 1)
+	require.True(t, page.Actions[0].Observed)
+	require.Len(t, texts(page, signals.KindRequest), 1, "whether to keep it is not asked")
+}
+
+// A worker may be told to only observe after it contained.
+func TestAnUndoThatWasOnlyObservedHasUndoneNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo != "" {
+			return activities.Execution{Status: activities.StatusObserved, Observed: true}, nil
+		}
+		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, b.executed, 2)
+	require.Empty(t, page.Actions[0].UndoneBy)
+	require.Contains(t, texts(page, signals.KindAction), "PAUSE_CONTAINER was not undone: this worker only observes")
+}
+
+func TestAProtectedTargetIsNotAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	protected := func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, refusal(activities.ErrProtected, "guard.protected protects its target")
+	}
+	b := newBench(t)
+	b.execute = protected
+	page := b.run(workflows.Respond, respondInput("PAUSE_CONTAINER"), everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 1)
+
+	b = newBench(t)
+	b.execute = protected
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page = b.manual(killByHand(), activities.Manual{})
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Len(t, b.executed, 1)
 }
 
 func TestWhatCannotBeUndoneSaysSo(t *testing.T) {
@@ -292,6 +464,44 @@ func TestAContainmentIsUndoneAfterAWhileUnlessAnAnalystConfirmsIt(t *testing.T) 
 				require.GreaterOrEqual(t, b.Now().Sub(start), time.Hour)
 			}
 		})
+	}
+}
+
+func TestAnIncidentThatMovesOnUndoesNothingUntilTheTimeIsUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.suggest(time.Minute)
+	next, page := b.moves(workflows.Respond, opened(in, everything()), everything())
+	require.Len(t, b.executed, 1)
+	require.Equal(t, signals.AwaitingApproval, page.State)
+	for name, test := range map[string]struct {
+		keep bool
+		want signals.State
+	}{
+		"kept": {true, signals.Contained}, "not kept": {false, signals.Expired},
+	} {
+		then := b.after()
+		if test.keep {
+			then.at(time.Minute, signals.Approve, decision("ann"))
+		}
+		var carried map[string]any
+		require.NoError(t, json.Unmarshal(next.Carried, &carried))
+		carried["reset"] = true
+		var err error
+		next.Carried, err = json.Marshal(carried)
+		require.NoError(t, err)
+		page = then.run(workflows.Respond, next)
+		require.Equal(t, test.want, page.Outcome, name)
+		if test.keep {
+			require.Empty(t, then.executed)
+			continue
+		}
+		require.Len(t, then.executed, 1)
+		require.Equal(t, "x-1", then.executed[0].Undo)
+		require.True(t, then.executed[0].Resumed, "a run that was reset may have submitted it")
+		require.Equal(t, "firebreak", page.Actions[0].UndoneBy)
 	}
 }
 
@@ -509,6 +719,57 @@ func TestAManualActionIsCarriedOutOnceSomebodyElseApproved(t *testing.T) {
 	require.Len(t, b.reported, 1)
 }
 
+func TestWhoAsksByHandIsWhomTheWorkerSaysNotWhoTheInputClaims(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.at(time.Minute, signals.Approve, decision("mallory"))
+	b.at(2*time.Minute, signals.Approve, decision("ann"))
+	page := b.manual(killByHand(), activities.Manual{Requester: "mallory", Notify: true})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"approve did not count: mallory asked for it: somebody else must approve"}, texts(page, signals.KindRefused))
+	require.Equal(t, []string{"ann"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, "mallory", b.executed[0].Claim.Requester)
+	require.NotEmpty(t, b.notified)
+}
+
+func TestAManualActionIsAskedForAsTheWorkerSays(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := killByHand()
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	b.at(2*time.Minute, signals.Approve, decision("carl"))
+	b.at(3*time.Minute, signals.Approve, decision("dora"))
+	page := b.manual(in, activities.Manual{
+		Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"bob", "carl", "dora"}, Groups: map[string][]string{"leads": {"carl", "dora"}}},
+		Approval:  incident.Approval{Mode: incident.ModeTwo, Groups: []string{"leads"}, ExpireAfter: incident.Duration(time.Hour)},
+	})
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, []string{"carl", "dora"}, b.executed[0].Claim.ApprovedBy)
+	require.Equal(t, signals.TrustListed, b.executed[0].Claim.Trust)
+}
+
+func TestAManualActionThatFailsIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for _, undo := range []string{"", "x-77"} {
+		b := newBench(t)
+		b.execute = func(activities.ActionInput) (activities.Execution, error) {
+			if len(b.executed) == 1 {
+				return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+			}
+			return activities.Execution{ID: "x-78", Status: "COMPLETED"}, nil
+		}
+		in := killByHand()
+		in.Action, in.Undo = "PAUSE_CONTAINER", undo
+		b.at(time.Minute, signals.Approve, decision("bob"))
+		b.at(2*time.Minute, signals.Approve, decision("carl"))
+		page := b.manual(in, activities.Manual{})
+		require.Equal(t, signals.Contained, page.Outcome)
+		require.Len(t, b.executed, 2)
+		require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
+		require.Equal(t, []string{"carl"}, b.executed[1].Claim.ApprovedBy, "a decision is for one attempt")
+	}
+}
+
 func TestNobodyDecidesOnAManualActionBeforeItIsKnownWhoMay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -634,6 +895,14 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		"a capture for hours": {func(in *signals.ManualInput) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{Duration: incident.Duration(time.Hour)}
 		}, "capture.duration: 1h0m0s: want whole seconds, 1s to 5m0s"},
+		"a capture undone": {func(in *signals.ManualInput) {
+			in.Action, in.Undo, in.Capture = "CAPTURE", "x-1", &incident.CaptureOptions{}
+		}, "undo: a capture changes nothing"},
+		"no capture": {func(in *signals.ManualInput) { in.Capture = &incident.CaptureOptions{} }, "capture: only action CAPTURE has it, not KILL_CONTAINER"},
+		"capture of nowhere": {func(in *signals.ManualInput) {
+			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
+			in.Parameters["contaner.id"] = "x"
+		}, `CAPTURE has no parameter "contaner.id"`},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {

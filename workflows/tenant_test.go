@@ -1,11 +1,15 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
 	"firebreak/activities"
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/signals"
 	"firebreak/workflows"
@@ -36,4 +40,32 @@ func TestWhatAPlaybookAsksOfSysdigIsAskedOfTheIncidentsTenant(t *testing.T) {
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, []string{"create acme", "save acme", "execute acme"}, asked)
 	require.Equal(t, "acme", page.Tenant)
+}
+
+func TestWhatRespondAsksOfSysdigIsAskedOfTheIncidentsTenant(t *testing.T) {
+	t.Parallel()
+	var a *activities.Activities
+	b := newBench(t)
+	var described []activities.DescribeInput
+	b.OnActivity(a.DescribeAction, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.DescribeInput) (*catalogue.Action, error) {
+			described = append(described, in)
+			return &catalogue.Action{Name: in.Action, Class: catalogue.Containment, UndoneBy: "its undo"}, nil
+		})
+	in := respondInput("MELT_CONTAINER")
+	in.Tenant = "acme"
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	b.run(workflows.Respond, in, everything())
+	require.Equal(t, []activities.DescribeInput{{Action: "MELT_CONTAINER", Tenant: "acme"}}, described)
+	require.Len(t, b.executed, 2)
+	require.Equal(t, "acme", b.executed[0].Tenant)
+	require.Equal(t, "x-1", b.executed[1].Undo)
+	require.Equal(t, "acme", b.executed[1].Tenant)
+
+	b = newBench(t)
+	in = respondInput("FILE_ACQUIRE")
+	in.Tenant = "acme"
+	b.run(workflows.Respond, in, everything())
+	require.Len(t, b.fetched, 1)
+	require.Equal(t, "acme", b.fetched[0].Tenant)
 }

@@ -32,6 +32,7 @@ type bench struct {
 	execute func(activities.ActionInput) (activities.Execution, error)
 	capture func(activities.CaptureInput) (activities.Capture, error)
 	save    func(activities.SaveInput) (activities.StoredFile, error)
+	fetch   func(activities.FetchInput) (activities.StoredFile, error)
 	report  func(signals.Page) error
 	// vet knows of nobody who was authenticated, and of no freeze.
 	vet    func(activities.VetInput) (activities.Vetting, error)
@@ -42,7 +43,9 @@ type bench struct {
 
 	executed []activities.ActionInput
 	notified []activities.Notification
+	fetched  []activities.FetchInput
 	reported []signals.Page
+	files    []activities.StoredFile // of the last report
 }
 
 func newBench(t *testing.T) *bench {
@@ -66,6 +69,11 @@ func newBench(t *testing.T) *bench {
 	b.save = func(in activities.SaveInput) (activities.StoredFile, error) {
 		file := activities.StoredFile{CaptureID: "7", ApprovedBy: in.ApprovedBy}
 		file.Name, file.Size, file.SHA256 = in.Capture.Name+".scap", 100, "feed"
+		return file, nil
+	}
+	b.fetch = func(in activities.FetchInput) (activities.StoredFile, error) {
+		file := activities.StoredFile{ApprovedBy: in.ApprovedBy}
+		file.Name, file.SHA256 = in.ExecutionID+".bin", "feed"
 		return file, nil
 	}
 	b.report = func(signals.Page) error { return nil }
@@ -106,13 +114,12 @@ func newBench(t *testing.T) *bench {
 		}).Maybe()
 	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.FetchInput) (activities.StoredFile, error) {
-			file := activities.StoredFile{ApprovedBy: in.ApprovedBy}
-			file.Name, file.SHA256 = in.ExecutionID+".bin", "feed"
-			return file, nil
+			b.fetched = append(b.fetched, in)
+			return b.fetch(in)
 		}).Maybe()
 	b.OnActivity(a.StoreReport, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.ReportInput) ([]activities.StoredFile, error) {
-			b.reported = append(b.reported, in.Page)
+			b.reported, b.files = append(b.reported, in.Page), in.Files
 			file := activities.StoredFile{}
 			file.Name = "manifest.json"
 			return []activities.StoredFile{file}, b.report(in.Page)

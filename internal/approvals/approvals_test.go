@@ -21,6 +21,7 @@ routes:
   - {name: asked, when: 'true', playbook: crypto-miner, approval: {mode: one, groups: [soc], escalate_after: 1h, escalate_to: [leads]}}
   - {name: pair, when: 'true', playbook: crypto-miner, approval: two}
   - {name: recorded, when: 'true', playbook: capture, approval: none}
+  - {name: timed, when: 'true', playbook: respond, action: PAUSE_CONTAINER, auto_undo_after: 1h}
 `
 
 const policies = `
@@ -65,6 +66,20 @@ func TestAClaimHoldsOnlyAsTheWorkersConfigurationSays(t *testing.T) {
 		"a capture before containment":      {"", approvals.Claim{Route: "evidence", Action: "CAPTURE", First: true}, ""},
 		"a kill before containment":         {"", approvals.Claim{Route: "evidence", First: true}, "this worker wants 1 of"},
 		"a capture first the route forbids": {"", approvals.Claim{Route: "asked", First: true}, "this worker wants 1 of"},
+		"a capture first of nobody's route": {"", approvals.Claim{Route: "mine", First: true}, "this worker wants 1 of"},
+		"asked for by who approves":         {"listed", approvals.Claim{Route: "asked", Trust: "listed", Requester: "ann", ApprovedBy: []string{"ann"}}, "0 did"},
+		"the same in other letters":         {"", approvals.Claim{Route: "asked", Requester: "Ann", ApprovedBy: []string{"ann"}}, "0 did"},
+		"asked for by one of two":           {"", approvals.Claim{Route: "pair", Requester: "ann", ApprovedBy: []string{"ann", "bob"}}, "this worker wants 2 of all groups to approve KILL_CONTAINER: 1 did"},
+		"asked for by another":              {"listed", approvals.Claim{Route: "asked", Trust: "listed", Requester: "ann", ApprovedBy: []string{"ann", "bob"}}, ""},
+		"undone by one who approves":        {"listed", approvals.Claim{Route: "asked", Trust: "listed", Undo: true, ApprovedBy: []string{"bob"}}, ""},
+		"undone by one of two":              {"", approvals.Claim{Route: "pair", Undo: true, ApprovedBy: []string{"ann"}}, ""},
+		"undone by who may not":             {"listed", approvals.Claim{Route: "automatic", Trust: "listed", Undo: true, ApprovedBy: []string{"mallory"}}, "0 did"},
+		"undone by who asks for it":         {"", approvals.Claim{Route: "asked", Undo: true, Requester: "ann", ApprovedBy: []string{"ann"}}, "0 did"},
+		"undone by nobody":                  {"", approvals.Claim{Route: "automatic", Undo: true}, "this worker wants 1 of all groups"},
+		"undone by its route":               {"listed", approvals.Claim{Route: "timed", Playbook: "respond", Trust: "listed", Action: "PAUSE_CONTAINER", Undo: true}, ""},
+		"undone by another's route":         {"", approvals.Claim{Route: "timed", Action: "PAUSE_CONTAINER", Undo: true}, "this worker wants 1 of all groups"},
+		"undone before the route does":      {"listed", approvals.Claim{Route: "timed", Playbook: "respond", Trust: "listed", Action: "PAUSE_CONTAINER", Undo: true, ApprovedBy: []string{"mallory"}}, "0 did"},
+		"carried out as if it were undone":  {"", approvals.Claim{Route: "timed", Playbook: "respond", Action: "PAUSE_CONTAINER"}, "this worker wants 1 of all groups"},
 		"listed, in the group":              {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"ann"}}, ""},
 		"listed, escalated":                 {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"carl"}}, ""},
 		"listed, taken off the list":        {"listed", approvals.Claim{Route: "asked", Trust: "listed", ApprovedBy: []string{"eve"}}, "0 did"},

@@ -93,6 +93,22 @@ func TestParametersAreFilledFromWhatIsGivenThenTheIncidentThenTheDefault(t *test
 	require.Equal(t, map[string]any{"host.id": "given", "process.id": int64(4711), "startTime": -1}, filled)
 }
 
+func TestOnlyFieldsOfWhatIsRequiredAndNotGivenAreAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		given map[string]string
+		want  []string
+	}{
+		"KILL_PROCESS":     {nil, []string{"host.id", "process.pid"}},                     // the start time has a default
+		"FILE_ACQUIRE":     {map[string]string{"path.absolute": ""}, []string{"host.id"}}, // the container is optional
+		"IAM_UNQUARANTINE": {nil, []string{"cloud.provider", "cloud.account", "user"}},    // nobody can supply fields.*
+		"GET_LOGS":         {map[string]string{"kubernetes.cluster.name": ""}, []string{"kubernetes.namespace"}},
+	} {
+		action, _ := catalogue.Find(name)
+		require.Equal(t, test.want, action.Fields(test.given), name)
+	}
+}
+
 func TestAParameterThatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	nothing := func(string) string { return "" }
@@ -104,6 +120,10 @@ func TestAParameterThatIsWrongIsNamed(t *testing.T) {
 		"missing, of the incident": {"KILL_CONTAINER", map[string]any{"host.id": "h"}, "KILL_CONTAINER: parameter container.id is missing: the incident has no container.id"},
 		"missing, of nobody":       {"DELETE_NETWORK_POLICY", map[string]any{"kubernetes.cluster.name": "c", "kubernetes.namespace.name": "n"}, "parameter network_policy_name is missing: no incident tells it"},
 		"no number":                {"KILL_PROCESS", map[string]any{"host.id": "h", "process.id": "x"}, `parameter process.id: "x": want a whole number`},
+		"a fraction":               {"KILL_PROCESS", map[string]any{"host.id": "h", "process.id": 4711.5}, "parameter process.id: 4711.5: want a whole number"},
+		"no number that is exact":  {"KILL_PROCESS", map[string]any{"host.id": "h", "process.id": 1e17}, "parameter process.id: 1e+17: want a whole number"},
+		"a boolean as a number":    {"KILL_PROCESS", map[string]any{"host.id": "h", "process.id": true}, "parameter process.id: true: want a whole number"},
+		"a control character":      {"FILE_ACQUIRE", map[string]any{"host.id": "h", "path.absolute": "/tmp/x\n"}, "want printable ASCII"},
 		"no boolean":               {"GET_LOGS", map[string]any{"kubernetes.cluster.name": "c", "kubernetes.namespace.name": "n", "previous": "yes"}, `parameter previous: "yes": want true or false`},
 		"not ASCII":                {"FILE_ACQUIRE", map[string]any{"host.id": "h", "path.absolute": "/tmp/ü"}, "want printable ASCII"},
 		"too long":                 {"FILE_ACQUIRE", map[string]any{"host.id": "h", "path.absolute": strings.Repeat("x", 513)}, "it has 513 characters: want at most 512"},

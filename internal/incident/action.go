@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -150,13 +149,8 @@ func (p *Parameters) Eval(inc *Incident) (map[string]any, error) {
 		switch out.Type() {
 		case types.StringType, types.BoolType:
 			values[name] = out.Value()
-		case types.IntType, types.UintType, types.DoubleType:
-			number, err := out.ConvertToNative(reflect.TypeFor[int64]())
-			if err != nil {
-				problems = append(problems, &parameterError{name, err.Error()})
-				continue
-			}
-			values[name] = json.Number(fmt.Sprint(number))
+		case types.IntType, types.UintType:
+			values[name] = json.Number(fmt.Sprint(out.Value()))
 		case types.NullType:
 		default:
 			problems = append(problems, &parameterError{name, fmt.Sprintf("its type is %s; want a text, a whole number or a boolean", out.Type().TypeName())})

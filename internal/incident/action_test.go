@@ -37,6 +37,7 @@ func TestAMistakeInARoutesActionIsNamedWithWhatIsAccepted(t *testing.T) {
 		},
 		"undo of what nothing undoes": {func(r *incident.Route) { r.Action, r.AutoUndoAfter = "KILL_CONTAINER", 1 }, "auto_undo_after", "nothing undoes KILL_CONTAINER"},
 		"action of another playbook":  {func(r *incident.Route) { r.Playbook, r.Action = "crypto-miner", "KILL_CONTAINER" }, "action", "want playbook: respond"},
+		"undo of another playbook":    {func(r *incident.Route) { r.Playbook, r.AutoUndoAfter = "crypto-miner", 1 }, "auto_undo_after", "want playbook: respond"},
 		"unknown backend":             {func(r *incident.Route) { r.Capture.Backend = "s3" }, "capture.backend", `"s3": want capture or response-action`},
 		"backend without storage":     {func(r *incident.Route) { r.Capture.Backend = incident.BackendResponseAction }, "capture.storage_configuration_id", "it is missing"},
 		"storage without backend":     {func(r *incident.Route) { r.Capture.StorageConfigurationID = "7" }, "capture.storage_configuration_id", "want it left out"},
@@ -72,11 +73,18 @@ func TestRoutesOfRespondAreAccepted(t *testing.T) {
 func TestParametersAreTextsNumbersAndBooleans(t *testing.T) {
 	t.Parallel()
 	p, err := incident.NewParameters(map[string]string{
-		"text": `incident.host.name + "/x"`, "number": "incident.process.pid + 1", "truth": `incident.severity <= 3`,
-		"field": `incident.fields["fd.name"]`, "chosen": `"k" in incident.labels ? incident.labels["k"] : "none"`,
+		"text": `incident.host.name + "/x"`, "number": "incident.process.pid + 1", "unsigned": `uint("4711")`, "truth": `incident.severity <= 3`,
+		"field": `incident.fields["fd.name"]`, "chosen": `"k" in incident.labels ? incident.labels["k"] : "none"`, "nothing": `dyn(null)`,
 	})
 	require.NoError(t, err)
 	values, err := p.Eval(&incident.Incident{Host: incident.Host{Name: "node-1"}, Process: incident.Process{PID: 4710}})
-	require.Equal(t, map[string]any{"text": "node-1/x", "number": json.Number("4711"), "truth": true, "chosen": "none"}, values)
+	require.Equal(t, map[string]any{"text": "node-1/x", "number": json.Number("4711"), "unsigned": json.Number("4711"), "truth": true, "chosen": "none"}, values)
 	require.EqualError(t, err, "parameter field: no such key: fd.name")
+
+	p, err = incident.NewParameters(map[string]string{"fraction": "dyn(1.5)", "list": "dyn([1])"})
+	require.NoError(t, err)
+	values, err = p.Eval(&incident.Incident{})
+	require.Empty(t, values)
+	require.EqualError(t, err, "parameter fraction: its type is double; want a text, a whole number or a boolean\n"+
+		"parameter list: its type is list; want a text, a whole number or a boolean")
 }
