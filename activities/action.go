@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/approvals"
 	"firebreak/internal/catalogue"
+	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
 )
 
@@ -150,6 +151,12 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	if err := a.permit(ctx, in.Claim, in.contains()); err != nil {
 		return clean, err
 	}
+	if in.contains() && in.Claim.Incident != nil {
+		// A route can tell another target than its incident's.
+		if protected := a.Protected.Of(in.Action, in.subject()); protected != "" {
+			return clean, temporal.NewNonRetryableApplicationError(protected, ErrProtected, nil)
+		}
+	}
 	if a.Observe {
 		return clean, errObserved
 	}
@@ -206,6 +213,17 @@ func (in *ActionInput) contains() bool {
 	}
 	action, known := catalogue.Find(in.Action)
 	return !known || action.Contains()
+}
+
+// subject is the incident with what the parameters tell of the target in place of
+// what the incident does.
+func (in *ActionInput) subject() *incident.Incident {
+	target := *in.Claim.Incident
+	for name, value := range in.Parameters {
+		// What no incident has, or in another form, says nothing of it.
+		_ = target.SetField(catalogue.From(name), fmt.Sprint(value))
+	}
+	return &target
 }
 
 // submit asks Sysdig to carry the action out, or to undo it.

@@ -47,7 +47,7 @@ func protecting(t *testing.T) *bench {
 	b := newBench(t, sysdigtest.Options{})
 	var err error
 	b.activities.Protected, err = incident.NewProtections([]incident.Protection{
-		{Name: "kube-system", When: `incident.kubernetes.namespace == "kube-system"`, Actions: []string{"KILL_*"}},
+		{Name: "kube-system", When: `incident.kubernetes.namespace == "kube-system"`, Actions: []string{"KILL_*", "DELETE_POD"}},
 	})
 	require.NoError(t, err)
 	return b
@@ -79,6 +79,19 @@ func TestAProtectedTargetIsNeverContainedApprovedOrNot(t *testing.T) {
 }
 
 // A protection comes before a freeze: it does not end.
+// The expressions of a route can tell another target than its incident's fields.
+func TestATargetThatOnlyTheParametersTellIsProtectedToo(t *testing.T) {
+	t.Parallel()
+	b := protecting(t)
+	in := kill()
+	in.Action, in.Parameters = "DELETE_POD", map[string]any{
+		"kubernetes.cluster.name": "prod", "kubernetes.namespace.name": "kube-system", "kubernetes.pod.name": "dns-1",
+	}
+	in.Claim.Incident = of("web")
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrProtected, final(t, err))
+}
+
 func TestWhatIsProtectedIsNotSaidToBeFrozen(t *testing.T) {
 	t.Parallel()
 	b := protecting(t)

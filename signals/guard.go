@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -67,7 +68,7 @@ const (
 // the budgets; its argument is a Reserve, and it returns a Reservation. Its ID is
 // the caller ID of the action, so that one is taken for an action however often it
 // is asked for. Whoever may signal may send it, too: what is reserved by nobody
-// who acts only makes Firebreak do less by itself.
+// who acts only makes Firebreak do less by itself, see [Reservation.Of].
 const UpdateReserve = "reserve"
 
 // ErrBudgetSpent is the type of the error by which the guard refuses a Reserve.
@@ -96,8 +97,25 @@ type Reservation struct {
 	Action   string    `json:"action"`
 	CallerID string    `json:"caller_id"`
 	Target   string    `json:"target,omitzero"`
+	// Limits is a digest of those under which it was taken.
+	Limits string `json:"limits,omitzero"`
 	// Until is when it counts against no budget any more.
 	Until time.Time `json:"until"`
+}
+
+// Of reports whether it was taken for what a worker asks for, under its budgets:
+// somebody else may have asked in its name.
+func (r *Reservation) Of(in Reserve) bool {
+	return r.CallerID == in.CallerID && r.Action == in.Action && r.Limits == in.Digest()
+}
+
+// Digest is a digest of the limits.
+func (in Reserve) Digest() string {
+	encoded, err := json.Marshal(in.Limits)
+	if err != nil {
+		return "" // no budget that is checked has such a value
+	}
+	return digest(string(encoded))[:16]
 }
 
 // BudgetUse is a budget and how much of it is used.
@@ -165,7 +183,7 @@ func (p *GuardPage) Take(in Reserve, at time.Time) (taken Reservation, isNew boo
 	if earlier := p.Reserved(in.CallerID, at); earlier != nil {
 		return *earlier, false
 	}
-	taken = Reservation{Time: at, Action: in.Action, CallerID: in.CallerID, Target: Clip(in.Target, maxTarget), Until: at}
+	taken = Reservation{Time: at, Action: in.Action, CallerID: in.CallerID, Target: Clip(in.Target, maxTarget), Limits: in.Digest(), Until: at}
 	p.Budgets = make([]BudgetUse, len(in.Limits))
 	for i, budget := range in.Limits {
 		p.Budgets[i].Budget = budget

@@ -48,6 +48,9 @@ func choose(route *incident.Route, inc *incident.Incident) string {
 func containRequest(action string, parameters map[string]any, inc incident.Incident) question {
 	text := fmt.Sprintf("%s %s", action, inc.Target())
 	switch {
+	case action == actionKillProcess && fmt.Sprint(parameters["process.id"]) != fmt.Sprint(inc.Process.PID):
+		// The route tells another process than the event.
+		text = fmt.Sprintf("%s %v on %s", action, parameters["process.id"], inc.Target())
 	case action == actionKillProcess:
 		text = fmt.Sprintf("%s %d (%s) on %s", action, inc.Process.PID, inc.Process.Name, inc.Target())
 	case parameters["path.absolute"] != nil:

@@ -97,7 +97,8 @@ func TestABudgetIsSpentUntilItsOldestUnitIsFreeAgain(t *testing.T) {
 	}, page.Budgets)
 	require.Len(t, page.Reservations, 4)
 	require.Equal(t, signals.Reservation{
-		Time: start.Add(time.Minute), Action: "KILL_CONTAINER", CallerID: "a", Target: "container a", Until: start.Add(24*time.Hour + time.Minute),
+		Time: start.Add(time.Minute), Action: "KILL_CONTAINER", CallerID: "a", Target: "container a", Limits: killing("a", limits).Digest(),
+		Until: start.Add(24*time.Hour + time.Minute),
 	}, page.Reservations[0], "it counts as long as against the longest")
 	require.Equal(t, []string{
 		"the budget of KILL_CONTAINER is spent until " + start.Add(61*time.Minute).Format(time.RFC3339) + ": 2 within 1h0m0s without approval",

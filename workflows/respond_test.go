@@ -114,6 +114,15 @@ func TestRespondTakesParametersFromExpressions(t *testing.T) {
 	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "FILE_QUARANTINE /tmp/dropped in container")
 }
 
+func TestTheProcessThatIsAskedAboutIsTheOneThatIsKilled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("KILL_PROCESS")
+	in.Route.Parameters = map[string]string{"process.id": "815"}
+	page := b.run(workflows.Respond, in, everything())
+	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "KILL_PROCESS 815 on container")
+}
+
 func TestWhereAnExpressionFindsNothingAnAnalystSuppliesTheField(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -567,6 +576,38 @@ func TestACancellationWhileAContainmentIsToBeConfirmedUndoesIt(t *testing.T) {
 			require.Empty(t, b.executed[1].Claim.ApprovedBy, "nobody wanted it")
 		})
 	}
+}
+
+// The signal comes when the containment is done and nobody is asked yet whether to
+// keep it.
+func TestWhatIsBeingUndoneIsNotUndoneOnceMore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	in.Route.AutoUndoAfter = incident.Duration(time.Hour)
+	in.Approvers.Policies = true
+	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) {
+		if in.Action == "KEEP_CONTAINMENT" {
+			b.SignalWorkflow(signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+		}
+		return in.Route, nil
+	}
+	undos := map[string]bool{}
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		if in.Undo == "" {
+			return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+		}
+		if undos[in.CallerID] = true; len(b.executed) < 5 {
+			return activities.Execution{}, errors.New("busy")
+		}
+		return activities.Execution{ID: "u-1", Status: "COMPLETED"}, nil
+	}
+	start := b.Now()
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Len(t, undos, 1)
+	require.Less(t, b.Now().Sub(start), time.Hour, "nobody is asked for longer than it takes")
 }
 
 func TestAnUndoThatNobodyCanAccountForIsLookedForBeforeItIsDoneAgain(t *testing.T) {

@@ -65,7 +65,7 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	var asked *ballot
 	switch {
 	case err != nil:
-	case r.open && (r.approval.request.Action == actionKeep || r.approval.request.Action == actionUndo):
+	case r.open && asksToUndo(r.approval):
 		asked = &ballot{m.analyst, r.approval.request.Action == actionUndo}
 		err = r.approval.check(*asked)
 	default:
@@ -86,11 +86,16 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		// Its failure is in the war room.
-		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && r.approval.request.Action == actionKeep {
-			r.approval.count(ballot{analyst: m.analyst}) // asked meanwhile
+		if r.undo(ctx, m.analyst) == nil && r.takenBack() && r.open && asksToUndo(r.approval) {
+			r.approval.count(ballot{m.analyst, r.approval.request.Action == actionUndo}) // asked meanwhile
 		}
 		r.undoing = false
 	})
+}
+
+// asksToUndo reports whether a request is about taking the last action back.
+func asksToUndo(a *approval) bool {
+	return a.request.Action == actionKeep || a.request.Action == actionUndo
 }
 
 // undoer is an approval that the entitlement to undo is checked with: whoever may
@@ -165,17 +170,7 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 		if v == approved {
 			return ""
 		}
-		ends = v.outcome()
-		if ctx.Err() != nil {
-			// Nobody is asked any more: it is undone as if nobody had answered.
-			disconnected, cancel := workflow.NewDisconnectedContext(ctx)
-			defer cancel()
-			if r.failed = r.undo(disconnected); r.failed != nil {
-				return r.deniedOutcome(v)
-			}
-			return ends
-		}
-		if v == rejected {
+		if ends = v.outcome(); v == rejected && ctx.Err() == nil {
 			by = append(by, r.approval.by)
 		}
 	}
@@ -184,7 +179,14 @@ func (r *response) confirm(ctx workflow.Context, action *catalogue.Action) signa
 			if r.next != nil {
 				return ends // it moves on
 			}
-			if r.failed = r.undo(ctx, by...); r.failed == nil {
+			// Also where nobody is asked any more, because the workflow was cancelled:
+			// then as if nobody had answered.
+			undoing, _ := workflow.NewDisconnectedContext(ctx)
+			_ = workflow.Await(undoing, func() bool { return !r.undoing }) // by a signal
+			if r.takenBack() {
+				return ends
+			}
+			if r.failed = r.undo(undoing, by...); r.failed == nil {
 				return ends
 			}
 		}

@@ -72,6 +72,10 @@ func (w *Watch) Reserve(ctx context.Context, in signals.Reserve, again bool) err
 	if errors.As(err, &refused) && refused.Type() == signals.ErrBudgetSpent {
 		return w.ledger.refuse(in.Action, refused)
 	}
+	var spent *SpentError
+	if errors.As(err, &spent) {
+		return spent
+	}
 	if err != nil {
 		return fmt.Errorf("ask the guard for the budget of %s: %w", in.Action, err)
 	}
@@ -89,7 +93,14 @@ func (w *Watch) reserve(ctx context.Context, in signals.Reserve) error {
 	if err != nil {
 		return err
 	}
-	return update.Get(ctx, nil)
+	var taken signals.Reservation
+	if err := update.Get(ctx, &taken); err != nil {
+		return err
+	}
+	if !taken.Of(in) {
+		return &SpentError{"a unit was taken in its name, of another action or under other budgets than this worker's"}
+	}
+	return nil
 }
 
 // ledgerOf is the ledger that a run of the guard ended with which was ended from

@@ -29,7 +29,7 @@ func (s *server) UpdateWorkflow(ctx context.Context, in client.UpdateWorkflowOpt
 	s.updates = append(s.updates, in)
 	s.asking++
 	s.most = max(s.most, s.asking)
-	run, hangs, answer := s.run, s.hangs, s.ledger
+	run, hangs, answer, taken := s.run, s.hangs, s.ledger, s.taken
 	s.mu.Unlock()
 	defer s.set(func() { s.asking-- })
 	<-time.After(10 * time.Millisecond)
@@ -41,7 +41,10 @@ func (s *server) UpdateWorkflow(ctx context.Context, in client.UpdateWorkflowOpt
 		return nil, serviceerror.NewNotFound("workflow execution already completed")
 	}
 	reserve, _ := in.Args[0].(signals.Reserve)
-	return handle{err: answer(reserve)}, nil
+	if taken == nil {
+		taken = &signals.Reservation{Action: reserve.Action, CallerID: reserve.CallerID, Limits: reserve.Digest()}
+	}
+	return handle{taken: *taken, err: answer(reserve)}, nil
 }
 
 // GetWorkflowHistory reads the run that ended.
@@ -72,10 +75,14 @@ func (i *iterator) Next() (*history.HistoryEvent, error) {
 
 type handle struct {
 	client.WorkflowUpdateHandle
-	err error
+	taken signals.Reservation
+	err   error
 }
 
-func (h handle) Get(context.Context, any) error { return h.err }
+func (h handle) Get(_ context.Context, into any) error {
+	*into.(*signals.Reservation) = h.taken
+	return h.err
+}
 
 // gives lets so many callers have a unit, each a reservation once, and refuses
 // others for an hour.
@@ -113,6 +120,31 @@ func TestAReservationIsAskedForUnderTheCallersID(t *testing.T) {
 			WorkflowID: "firebreak-guard", UpdateName: "reserve", UpdateID: "a", Args: []any{reservation("a")}, WaitForStage: client.WorkflowUpdateStageCompleted,
 		}}, s.updates)
 	})
+}
+
+// The server answers an update whose ID it knows with the answer it gave then,
+// whoever sent it, and for what.
+func TestAReservationOfAnotherActionOrUnderOtherBudgetsIsNone(t *testing.T) {
+	t.Parallel()
+	in := reservation("a")
+	other := in
+	other.Limits = []signals.Budget{{Action: "*", Limit: 1000, Per: incident.Duration(time.Hour)}}
+	for name, taken := range map[string]signals.Reservation{
+		"action":  {Action: "GET_LOGS", CallerID: "a", Limits: in.Digest()},
+		"caller":  {Action: "KILL_CONTAINER", CallerID: "b", Limits: in.Digest()},
+		"budgets": {Action: "KILL_CONTAINER", CallerID: "a", Limits: other.Digest()},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t)
+			s.ledger, s.taken = gives(1), &taken
+			s.begin(queue, nil)
+			w := guard.NewWatch(s, namespace, queue, slog.New(slog.DiscardHandler))
+			var spent *guard.SpentError
+			require.ErrorAs(t, w.Reserve(t.Context(), in, false), &spent, name)
+			s.taken = nil
+			require.NoError(t, w.Reserve(t.Context(), in, false), "it is remembered of nobody else")
+		})
+	}
 }
 
 func TestARefusalHoldsUntilAUnitIsFreeAgain(t *testing.T) {

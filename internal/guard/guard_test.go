@@ -65,6 +65,8 @@ type server struct {
 	updates      []client.UpdateWorkflowOptions
 	asking, most int
 	ledger       func(signals.Reserve) error
+	// taken is what is answered, nil for what was asked for.
+	taken *signals.Reservation
 	// history is that of the run that ended, and unread why it cannot be read.
 	history []*history.HistoryEvent
 	unread  error
