@@ -327,6 +327,39 @@ func TestAnUndoUnderWayIsWaitedForAndNotBegunTwice(t *testing.T) {
 	require.Equal(t, "ann", page.Actions[0].UndoneBy, "who cancels the workflow does not leave it half undone")
 }
 
+// The detection may return, and be answered, before an undo has ended.
+func TestAnUndoIsOfTheActionThatItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	again := everything()
+	again.ID, again.OccurredAt = "event-2", b.Now().Add(time.Hour)
+	paused := make(chan struct{})
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		switch {
+		case in.Undo != "":
+			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+			b.SignalWorkflow(signals.Approve, decision("bob"))
+			<-paused
+			return activities.Execution{ID: "x-3", Status: "COMPLETED"}, nil
+		case len(b.executed) > 1:
+			close(paused)
+			return activities.Execution{ID: "x-2", Status: "COMPLETED"}, nil
+		default:
+			return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+		}
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, page.Actions, 2)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Equal(t, "x-3", page.Actions[0].UndoID)
+	require.Empty(t, page.Actions[1].UndoneBy)
+}
+
 func TestAnUndoThatComesAsTheIncidentClosesDoesNotCount(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

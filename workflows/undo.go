@@ -94,7 +94,8 @@ func (r *response) undoer() *approval {
 // route does it by itself, and follows that to its end.
 func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	var a *activities.Activities
-	last := r.lastAction()
+	at := len(r.page.Actions) - 1 // another may follow before it is undone
+	last := &r.page.Actions[at]
 	info := workflow.GetInfo(ctx)
 	r.undos++
 	claim := r.claim(last.Action)
@@ -121,7 +122,7 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindAction, "%s was not undone: %s", last.Action, dryRun)
 		return nil
 	}
-	last.UndoneBy, last.UndoID = by, done.ID
+	r.page.Actions[at].UndoneBy, r.page.Actions[at].UndoID = by, done.ID
 	r.announce(ctx, activities.ChangeResult, actorSysdig, signals.KindAction, "%s undone, %s: execution %s", last.Action, done.Status, done.ID)
 	return nil
 }
