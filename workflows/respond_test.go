@@ -232,8 +232,10 @@ func TestAnAnalystUndoesWhatWasDoneWhileTheIncidentWatches(t *testing.T) {
 	in.Route.CoolDown = &coolDown
 	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm", Receipt: "r-1"})
 	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "bob", Reason: "again"})
+	start := b.Now()
 	page := b.run(workflows.Respond, in, everything())
 	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Less(t, b.Now().Sub(start), 10*time.Minute, "there is nothing to watch any more")
 	require.Len(t, b.executed, 2)
 	require.Equal(t, "x-1", b.executed[1].Undo)
 	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
@@ -698,6 +700,25 @@ func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
 	page := b.manual(in, activities.Manual{})
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Len(t, page.Evidence, 2)
+}
+
+func TestAManualCaptureThatWasOnlyObservedHasNoFile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		return activities.Capture{Name: in.Name, Observed: true}, nil
+	}
+	b.save = func(activities.SaveInput) (activities.StoredFile, error) {
+		return activities.StoredFile{}, refusal(activities.ErrNotFound, "there is no capture")
+	}
+	in := signals.ManualInput{
+		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
+		Capture: &incident.CaptureOptions{},
+	}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []string{"manifest.json"}, page.Evidence)
 }
 
 func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
