@@ -732,6 +732,20 @@ func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
 	require.Equal(t, "bob", page.Actions[0].UndoneBy)
 }
 
+func TestAManualUndoThatFailedAndIsNotTriedAgainHasFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+	}
+	in := signals.ManualInput{Action: "PAUSE_CONTAINER", Undo: "x-77", Requester: "ann", Reason: "a false alarm"}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	b.at(2*time.Minute, signals.Reject, decision("bob"))
+	b.manual(in, activities.Manual{})
+	require.ErrorContains(t, b.GetWorkflowError(), "incident failed: agent busy")
+	require.Len(t, b.executed, 1)
+}
+
 func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
