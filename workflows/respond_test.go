@@ -674,6 +674,8 @@ func TestAManualActionTakesFromItsIncidentWhatWasNotGiven(t *testing.T) {
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Equal(t, map[string]any{"host.id": "host-1", "container.id": "6949e5f10829", "path.absolute": "/tmp/other"}, b.executed[0].Parameters)
 	require.Equal(t, "eu", b.executed[0].Tenant)
+	require.Len(t, b.fetched, 1)
+	require.Equal(t, "eu", b.fetched[0].Tenant)
 	require.Len(t, told, 2)
 	require.Equal(t, "FILE_ACQUIRE: captured", told[1].Text)
 }
