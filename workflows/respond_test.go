@@ -708,6 +708,7 @@ func TestAManualCaptureThatWasOnlyObservedHasNoFile(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		require.Equal(t, "proc.name=ncat", in.Filter)
 		return activities.Capture{Name: in.Name, Observed: true}, nil
 	}
 	b.save = func(activities.SaveInput) (activities.StoredFile, error) {
@@ -715,7 +716,7 @@ func TestAManualCaptureThatWasOnlyObservedHasNoFile(t *testing.T) {
 	}
 	in := signals.ManualInput{
 		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
-		Capture: &incident.CaptureOptions{},
+		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat"},
 	}
 	b.at(time.Minute, signals.Approve, decision("bob"))
 	page := b.manual(in, activities.Manual{})
