@@ -149,6 +149,7 @@ func TestAManualActionHasTheIDOfWhatItIsAbout(t *testing.T) {
 		Parameters: map[string]signals.Scalar{"container.id": "../x", "host.name": "node-1", "host.id": "node-1", "reason": "mine"},
 	}
 	require.Regexp(t, `^action:KILL_CONTAINER:crypto-miner:node-1:host:node-1:\.\._x_[0-9a-f]{8}$`, in.WorkflowID())
+	require.Regexp(t, `^action:KILL_CONTAINER:\.\._[0-9a-f]{8}$`, signals.ManualID("KILL_CONTAINER", ".."), "it names no folder that there is")
 	in.Undo = "x-1"
 	require.Equal(t, "action:KILL_CONTAINER:undo:x-1", in.WorkflowID(), "an execution is what it is, of whatever incident")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
@@ -145,5 +146,14 @@ func TestARequestThatAnEarlierVersionPutIsAskedForAsItsRouteSaid(t *testing.T) {
 		r := &response{in: signals.Input{Route: incident.Route{Approval: act, SaveApproval: save}, Carried: old}}
 		require.NoError(t, r.resume())
 		require.Equal(t, want, r.approval.policy, action)
+	}
+}
+
+func TestARunThatRepeatsAnotherOneWasReset(t *testing.T) {
+	t.Parallel()
+	for original, want := range map[string]bool{"": false, "run-2": false, "run-1": true} {
+		info := workflow.Info{OriginalRunID: original}
+		info.WorkflowExecution.RunID = "run-2"
+		require.Equal(t, want, wasReset(&info), original)
 	}
 }

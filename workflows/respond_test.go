@@ -243,8 +243,10 @@ func TestAnAnalystUndoesWhatWasDoneWhileTheIncidentWatches(t *testing.T) {
 	in.Route.CoolDown = &coolDown
 	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm", Receipt: "r-1"})
 	b.at(2*time.Minute, signals.Undo, signals.Instruction{Analyst: "bob", Reason: "again"})
+	start := b.Now()
 	page := b.run(workflows.Respond, in, everything())
 	require.Equal(t, signals.Rejected, page.Outcome)
+	require.Less(t, b.Now().Sub(start), 10*time.Minute, "there is nothing to watch any more")
 	require.Len(t, b.executed, 2)
 	require.Equal(t, "x-1", b.executed[1].Undo)
 	require.NotEqual(t, b.executed[0].CallerID, b.executed[1].CallerID)
@@ -336,6 +338,39 @@ func TestAnUndoUnderWayIsWaitedForAndNotBegunTwice(t *testing.T) {
 	require.Equal(t, []string{"undo did not count: PAUSE_CONTAINER is being undone"}, texts(page, signals.KindRefused))
 	require.Len(t, b.executed, 2)
 	require.Equal(t, "ann", page.Actions[0].UndoneBy, "who cancels the workflow does not leave it half undone")
+}
+
+// The detection may return, and be answered, before an undo has ended.
+func TestAnUndoIsOfTheActionThatItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("PAUSE_CONTAINER")
+	coolDown := incident.Duration(10 * time.Minute)
+	in.Route.CoolDown = &coolDown
+	again := everything()
+	again.ID, again.OccurredAt = "event-2", b.Now().Add(time.Hour)
+	paused := make(chan struct{})
+	b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+		switch {
+		case in.Undo != "":
+			b.SignalWorkflow(signals.Events, signals.EventBatch{Events: []incident.Incident{again}})
+			b.SignalWorkflow(signals.Approve, decision("bob"))
+			<-paused
+			return activities.Execution{ID: "x-3", Status: "COMPLETED"}, nil
+		case len(b.executed) > 1:
+			close(paused)
+			return activities.Execution{ID: "x-2", Status: "COMPLETED"}, nil
+		default:
+			return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
+		}
+	}
+	b.at(time.Minute, signals.Undo, signals.Instruction{Analyst: "ann", Reason: "a false alarm"})
+	page := b.run(workflows.Respond, in, everything())
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Len(t, page.Actions, 2)
+	require.Equal(t, "ann", page.Actions[0].UndoneBy)
+	require.Equal(t, "x-3", page.Actions[0].UndoID)
+	require.Empty(t, page.Actions[1].UndoneBy)
 }
 
 func TestAnUndoThatComesAsTheIncidentClosesDoesNotCount(t *testing.T) {
@@ -805,6 +840,8 @@ func TestAManualActionTakesFromItsIncidentWhatWasNotGiven(t *testing.T) {
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Equal(t, map[string]any{"host.id": "host-1", "container.id": "6949e5f10829", "path.absolute": "/tmp/other"}, b.executed[0].Parameters)
 	require.Equal(t, "eu", b.executed[0].Tenant)
+	require.Len(t, b.fetched, 1)
+	require.Equal(t, "eu", b.fetched[0].Tenant)
 	require.Len(t, told, 2)
 	require.Equal(t, "FILE_ACQUIRE: captured", told[1].Text)
 }
@@ -872,6 +909,26 @@ func TestAManualCaptureIsApprovedWithTheStorageThatItGoesTo(t *testing.T) {
 	require.Equal(t, "s-7", b.executed[0].Parameters["capture.remote_storage_configuration_id"])
 }
 
+func TestAManualCaptureThatWasOnlyObservedHasNoFile(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
+		require.Equal(t, "proc.name=ncat", in.Filter)
+		return activities.Capture{Name: in.Name, Observed: true}, nil
+	}
+	b.save = func(activities.SaveInput) (activities.StoredFile, error) {
+		return activities.StoredFile{}, refusal(activities.ErrNotFound, "there is no capture")
+	}
+	in := signals.ManualInput{
+		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
+		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat"},
+	}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	page := b.manual(in, activities.Manual{})
+	require.Equal(t, signals.Captured, page.Outcome)
+	require.Equal(t, []string{"manifest.json"}, page.Evidence)
+}
+
 func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -881,6 +938,20 @@ func TestAManualUndoFollowsItsOwnExecution(t *testing.T) {
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, "x-77", b.executed[0].Undo)
 	require.Equal(t, "bob", page.Actions[0].UndoneBy)
+}
+
+func TestAManualUndoThatFailedAndIsNotTriedAgainHasFailed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.execute = func(activities.ActionInput) (activities.Execution, error) {
+		return activities.Execution{}, refusal(activities.ErrFailed, "agent busy")
+	}
+	in := signals.ManualInput{Action: "PAUSE_CONTAINER", Undo: "x-77", Requester: "ann", Reason: "a false alarm"}
+	b.at(time.Minute, signals.Approve, decision("bob"))
+	b.at(2*time.Minute, signals.Reject, decision("bob"))
+	b.manual(in, activities.Manual{})
+	require.ErrorContains(t, b.GetWorkflowError(), "incident failed: agent busy")
+	require.Len(t, b.executed, 1)
 }
 
 func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
