@@ -153,7 +153,7 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	}
 	if in.contains() && in.Claim.Incident != nil {
 		// A route can tell another target than its incident's.
-		if protected := a.Protected.Of(in.Action, in.subject()); protected != "" {
+		if protected := a.Protected.Of(in.Action, in.subject(), in.Claim.Unseen); protected != "" {
 			return clean, temporal.NewNonRetryableApplicationError(protected, ErrProtected, nil)
 		}
 	}

@@ -27,8 +27,10 @@ type ApprovalInput struct {
 	Incident incident.Incident `json:"incident"`
 	// Route is how the incident's route wants it to be asked for.
 	Route incident.Approval `json:"route"`
-	// Contains says that the action contains.
+	// Contains says that the action contains, and Unseen that no event tells of its
+	// target.
 	Contains bool `json:"contains,omitzero"`
+	Unseen   bool `json:"unseen,omitzero"`
 }
 
 // Choice is how a decision is to be asked for.
@@ -45,7 +47,7 @@ type Choice struct {
 func (a *Activities) ChooseApproval(_ context.Context, in ApprovalInput) (Choice, error) {
 	choice := Choice{Approval: a.Approvals.Choose(in.Action, &in.Incident, in.Route)}
 	if in.Contains {
-		choice.Protected = a.Protected.Of(in.Action, &in.Incident)
+		choice.Protected = a.Protected.Of(in.Action, &in.Incident, in.Unseen)
 	}
 	return choice, nil
 }
@@ -68,7 +70,7 @@ func (a *Activities) permit(ctx context.Context, claim approvals.Claim, contains
 	if !contains {
 		return nil
 	}
-	if protected := a.Protected.Of(claim.Action, claim.Incident); protected != "" {
+	if protected := a.Protected.Of(claim.Action, claim.Incident, claim.Unseen); protected != "" {
 		return temporal.NewNonRetryableApplicationError(protected, ErrProtected, nil)
 	}
 	frozen, err := a.Guard.Frozen(ctx)

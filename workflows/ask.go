@@ -82,7 +82,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		choice.Approval = *r.demanded
 	case r.in.Approvers.Policies:
 		var a *activities.Activities
-		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p, Contains: r.containing(action)}
+		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p, Contains: r.containing(action), Unseen: r.unseen()}
 		const summary = "Find the policy for the action"
 		var chosen activities.Choice
 		err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)

@@ -56,6 +56,12 @@ func (r *response) execute(ctx workflow.Context) error {
 	return nil
 }
 
+// unseen reports whether no event tells of the target, which is only what somebody
+// says who asks for an action by hand.
+func (r *response) unseen() bool {
+	return r.page.Playbook == signals.PlaybookManual && (r.page.Incident.ID == "" || r.page.Incident.ID == r.page.WorkflowID)
+}
+
 // dryRun is why nothing was done that the war room tells of otherwise.
 const dryRun = "this worker only observes"
 
@@ -63,7 +69,7 @@ const dryRun = "this worker only observes"
 // that look at the incident, such as policies, it is told of that, too, whole, for
 // they may look at anything.
 func (r *response) claim(action string) approvals.Claim {
-	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Requester: r.requester}
+	claim := approvals.Claim{Route: r.page.Route, Playbook: r.page.Playbook, Trust: r.in.Approvers.Trust, Action: action, Requester: r.requester, Unseen: r.unseen()}
 	if r.in.Approvers.Policies {
 		whole := r.page.Incident
 		claim.Incident = &whole

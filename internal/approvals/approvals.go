@@ -75,6 +75,9 @@ type Claim struct {
 	// Undo says that it is to be undone: one who may approve it may, and nobody has
 	// to where the route undoes it by itself.
 	Undo bool `json:"undo,omitzero"`
+	// Unseen says that no event tells of the target: what the incident lacks may be
+	// anything.
+	Unseen bool `json:"unseen,omitzero"`
 	// Incident is what policies and protections look at; nil where the starter knew
 	// of none.
 	Incident *incident.Incident `json:"incident,omitempty"`

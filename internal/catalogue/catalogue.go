@@ -69,8 +69,15 @@ type Action struct {
 }
 
 // Contains reports whether a freeze stops the action. What undoes a containment
-// is no containment: whoever froze may still want to take something back.
-func (a *Action) Contains() bool { return a.Class == Containment && a.Undoes == "" }
+// is no containment: whoever froze may still want to take something back. What
+// undoes the gathering of data destroys evidence, and is one.
+func (a *Action) Contains() bool {
+	if a.Class != Containment || a.Undoes == "" {
+		return a.Class == Containment
+	}
+	undone, known := Find(a.Undoes)
+	return !known || undone.Class != Containment
+}
 
 // Fields are the incident's fields that the action cannot do without when
 // nothing else gives the parameters, in the order of its parameters. The event's

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 )
 
 // Protection names targets that are never contained, approved or not.
@@ -86,8 +89,10 @@ func NewProtections(rules []Protection) (*Protections, error) {
 
 // Of says why an action on an incident's target is not carried out: it names the
 // first protection that holds, and is "" where none does. One that cannot be
-// evaluated holds: it is better to do too little.
-func (p *Protections) Of(action string, inc *Incident) string {
+// evaluated holds: it is better to do too little. Unseen says that no event tells of
+// the target, so that what the incident lacks may be anything: a protection holds
+// that depends on it.
+func (p *Protections) Of(action string, inc *Incident, unseen bool) string {
 	if p == nil {
 		return ""
 	}
@@ -97,15 +102,67 @@ func (p *Protections) Of(action string, inc *Incident) string {
 			continue
 		}
 		refused := fmt.Sprintf("%s is not carried out: guard.protected %q ", action, cmp.Or(rule.Name, rule.When))
-		out, _, err := rule.condition.Eval(map[string]any{variable: inc, actionVariable: action})
+		out, err := rule.eval(action, inc, unseen)
 		if err != nil {
 			return refused + "cannot be evaluated, which protects, too: " + err.Error()
+		}
+		if missing, is := out.(*types.Unknown); is {
+			return refused + "may protect its target, of which nobody says " + strings.Join(unknown(missing), ", ") + ": name its incident, or give it as a parameter"
 		}
 		if isTrue(out) {
 			return refused + "protects its target"
 		}
 	}
 	return ""
+}
+
+// eval evaluates the condition, maybe without what is not known.
+func (p *compiledProtection) eval(action string, inc *Incident, unseen bool) (ref.Val, error) {
+	known := map[string]any{variable: inc, actionVariable: action}
+	if !unseen {
+		out, _, err := p.condition.Eval(known)
+		return out, err
+	}
+	partly, err := cel.PartialVars(known, inc.unseen()...)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := p.condition.Eval(partly)
+	return out, err
+}
+
+// unseen are the fields of the target that are absent.
+func (i *Incident) unseen() []*cel.AttributePatternType {
+	patterns := []*cel.AttributePatternType{
+		cel.AttributePattern(variable).QualString("labels"), cel.AttributePattern(variable).QualString("fields"),
+	}
+	for _, f := range fields {
+		group, name, _ := strings.Cut(f.path, ".")
+		switch group {
+		case "host", "container", "kubernetes", "cloud":
+			if f.get(i) == "" {
+				patterns = append(patterns, cel.AttributePattern(variable).QualString(group).QualString(name))
+			}
+		}
+	}
+	return patterns
+}
+
+// unknown names the fields that a condition could not do without.
+func unknown(u *types.Unknown) []string {
+	var names []string
+	for _, id := range u.IDs() {
+		trails, _ := u.GetAttributeTrails(id)
+		for _, trail := range trails {
+			var path []string
+			for _, step := range trail.QualifierPath() {
+				path = append(path, fmt.Sprint(step))
+			}
+			names = append(names, strings.Join(path, "."))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // About reports whether any protection is about an action.

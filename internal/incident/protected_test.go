@@ -33,11 +33,39 @@ func TestProtectionsLookAtTheIncidentAndTheAction(t *testing.T) {
 		"a label, missing":  {"FILE_QUARANTINE", database, `FILE_QUARANTINE is not carried out: guard.protected "gold" cannot be evaluated, which protects, too: no such key: tier`},
 		"a label, not gold": {"FILE_QUARANTINE", &incident.Incident{Labels: map[string]string{"tier": "free"}}, ""},
 	} {
-		require.Equal(t, test.want, p.Of(test.action, test.inc), name)
+		require.Equal(t, test.want, p.Of(test.action, test.inc, false), name)
 	}
 	var none *incident.Protections
-	require.Empty(t, none.Of("KILL_CONTAINER", system))
+	require.Empty(t, none.Of("KILL_CONTAINER", system, false))
 	require.False(t, none.About("KILL_CONTAINER"))
+}
+
+func TestAProtectionHoldsOfATargetThatNobodyHasSeen(t *testing.T) {
+	t.Parallel()
+	rule := func(when string) *incident.Protections {
+		p, err := incident.NewProtections([]incident.Protection{{Name: "it", When: when}})
+		require.NoError(t, err)
+		return p
+	}
+	typed := &incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{ID: "6949e5f10829"}}
+	for when, unknown := range map[string]string{
+		`incident.kubernetes.namespace == "kube-system"`:                                   "kubernetes.namespace",
+		`incident.container.image.startsWith("postgres") || incident.cloud.account == "1"`: "cloud.account, container.image",
+		`"tier" in incident.labels && incident.labels["tier"] == "gold"`:                   "labels",
+		`incident.host.name == "node-2"`:                                                   "",
+		`incident.host.name == "node-2" && incident.kubernetes.namespace == "kube-system"`: "",
+		`action == "PAUSE_CONTAINER"`:                                                      "",
+	} {
+		want := ""
+		if unknown != "" {
+			want = `KILL_CONTAINER is not carried out: guard.protected "it" may protect its target, of which nobody says ` + unknown + ": name its incident, or give it as a parameter"
+		}
+		require.Equal(t, want, rule(when).Of("KILL_CONTAINER", typed, true), when)
+		require.Empty(t, rule(when).Of("KILL_CONTAINER", typed, false), when)
+	}
+	require.Contains(t, rule(`incident.host.name == "node-1"`).Of("KILL_CONTAINER", typed, true), "protects its target")
+	typed.Kubernetes.Namespace = "shop"
+	require.Empty(t, rule(`incident.kubernetes.namespace == "kube-system"`).Of("KILL_CONTAINER", typed, true), "it was said")
 }
 
 func TestProtectionsKnowWhichActionsTheyAreAbout(t *testing.T) {

@@ -149,7 +149,7 @@ func compileAs(env *cel.Env, condition string, accepted ...*cel.Type) (cel.Progr
 		}
 		return nil, fmt.Errorf("its type is %s; want %s, in %s", ast.OutputType(), strings.Join(names, ", "), condition)
 	}
-	program, err := env.Program(ast, cel.CostLimit(maxConditionCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(ast, cel.CostLimit(maxConditionCost), cel.EvalOptions(cel.OptOptimize|cel.OptPartialEval))
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", condition, err)
 	}
