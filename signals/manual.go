@@ -3,6 +3,7 @@ package signals
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"firebreak/internal/incident"
 )
@@ -45,8 +46,8 @@ func (in *ManualInput) Check() error {
 	switch {
 	case in.Action == "":
 		return fmt.Errorf(`action: it is missing; want a response action, like KILL_CONTAINER`)
-	case in.Requester == "":
-		return fmt.Errorf("requester: it is missing; want the name of who asks")
+	case in.Requester == "" || in.Requester != strings.TrimSpace(in.Requester):
+		return fmt.Errorf("requester: %q: want the name of who asks, without blanks around it", in.Requester)
 	case len(in.Requester) > maxName:
 		return fmt.Errorf("requester: it has %d bytes; want at most %d", len(in.Requester), maxName)
 	case in.Undo != "" && in.Capture != nil:
@@ -54,7 +55,19 @@ func (in *ManualInput) Check() error {
 	case in.Capture != nil && in.Action != "CAPTURE":
 		return fmt.Errorf("capture: only action CAPTURE has it, not %s", in.Action)
 	case in.Capture != nil:
-		return in.Capture.Check()
+		if err := in.Capture.Check(); err != nil {
+			return err
+		}
+	}
+	var hosts []string
+	for _, name := range []string{"host.agent_id", "host.id", "host.mac", "host.name"} {
+		if in.Parameters[name] != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	if len(hosts) > 1 {
+		// Nobody would compare them, and who approves sees one host where another is hit.
+		return fmt.Errorf("parameters: %s may name different hosts; want one of them, from which Sysdig tells the others", strings.Join(hosts, ", "))
 	}
 	return nil
 }

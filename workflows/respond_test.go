@@ -961,7 +961,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		want string
 	}{
 		"no action":          {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
-		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, "requester: it is missing"},
+		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, `requester: "": want the name`},
 		"a name without end": {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
 		"a capture for hours": {func(in *signals.ManualInput) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{Duration: incident.Duration(time.Hour)}
@@ -974,6 +974,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
 			in.Parameters["contaner.id"] = "x"
 		}, `CAPTURE has no parameter "contaner.id"`},
+		"two hosts":           {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
 		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {
