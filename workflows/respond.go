@@ -36,23 +36,15 @@ func Respond(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 
 // contain carries out a response action that was prepared, and ends the incident.
 func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (signals.Page, error) {
-	route := r.in.Route
 	// Take evidence before it is destroyed, where the route says so.
-	if route.CaptureFirst {
+	if r.in.Route.CaptureFirst {
 		r.recordFirst(ctx)
 	}
 	for {
-		// Ask approval, naming the exact action and target.
-		if v := r.ask(ctx, containRequest(action.Name, r.parameters, r.page.Incident), route.Approval); v != approved {
-			return r.close(ctx, r.deniedOutcome(v))
-		}
-		// Execute it, and follow the execution to its end.
-		if err := r.during(ctx, stateOf(action), r.execute); err != nil {
-			r.failure(ctx, action.Name, err)
-			if isProtected(err) {
-				return r.close(ctx, signals.Rejected)
-			}
-			continue
+		// Ask approval, naming the exact action and target. Execute it, and follow the
+		// execution to its end.
+		if stop := r.carryOut(ctx, action); stop != "" {
+			return r.close(ctx, stop)
 		}
 		if action.Class == catalogue.DataGathering {
 			// It took something, and left the target as it is: there is nothing to watch.
@@ -70,6 +62,25 @@ func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (sign
 		// Report, unless the detection returns meanwhile.
 		if page, err := r.close(ctx, signals.Contained); !r.reopens(ctx) {
 			return page, err
+		}
+	}
+}
+
+// carryOut asks for a response action that was prepared, and executes it once it is
+// approved; after a failure it asks again. It returns how the incident ends when
+// it was not carried out.
+func (r *response) carryOut(ctx workflow.Context, action *catalogue.Action) (stop signals.State) {
+	for {
+		if v := r.ask(ctx, containRequest(action.Name, r.parameters, r.page.Incident), r.in.Route.Approval); v != approved {
+			return r.deniedOutcome(v)
+		}
+		err := r.during(ctx, stateOf(action), r.execute)
+		if err == nil {
+			return ""
+		}
+		r.failure(ctx, action.Name, err)
+		if isProtected(err) {
+			return signals.Rejected
 		}
 	}
 }

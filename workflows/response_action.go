@@ -145,23 +145,14 @@ func (r *response) give(action *catalogue.Action, values map[string]signals.Scal
 
 // actByHand asks for a response action, and carries it out.
 func (r *response) actByHand(ctx workflow.Context, action *catalogue.Action) (signals.Page, error) {
-	for {
-		if v := r.ask(ctx, containRequest(action.Name, r.parameters, r.page.Incident), r.in.Route.Approval); v != approved {
-			return r.close(ctx, r.deniedOutcome(v))
-		}
-		if err := r.during(ctx, stateOf(action), r.execute); err != nil {
-			r.failure(ctx, action.Name, err)
-			if isProtected(err) {
-				return r.close(ctx, signals.Rejected)
-			}
-			continue
-		}
-		if action.Class == catalogue.DataGathering {
-			r.fetch(ctx, action)
-			return r.close(ctx, signals.Captured)
-		}
-		return r.close(ctx, signals.Contained)
+	if stop := r.carryOut(ctx, action); stop != "" {
+		return r.close(ctx, stop)
 	}
+	if action.Class == catalogue.DataGathering {
+		r.fetch(ctx, action)
+		return r.close(ctx, signals.Captured)
+	}
+	return r.close(ctx, signals.Contained)
 }
 
 // captureByHand asks for a system capture, takes it, and saves it: who asked for
