@@ -195,6 +195,12 @@ func (w *Watch) learn(ctx context.Context) (*workflow.WorkflowExecutionInfo, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch {
+	case w.frozen == nil && frozen != nil:
+		w.log.WarnContext(ctx, "Containment is frozen.", "by", frozen.By, "since", frozen.Since, "reason", frozen.Reason)
+	case w.frozen != nil && frozen == nil:
+		w.log.InfoContext(ctx, "Containment is allowed again.")
+	}
 	w.frozen, w.seen = frozen, now
 	return run, nil
 }
