@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"firebreak/internal/evidence"
@@ -28,6 +29,13 @@ type FetchInput struct {
 	WorkflowID  string   `json:"workflow_id"`
 	RunID       string   `json:"run_id"`
 }
+
+// acquires is the action that surely brings a file, and withoutFile the attempt
+// that takes it that there is none.
+const (
+	acquires    = "FILE_ACQUIRE"
+	withoutFile = 4
+)
 
 // FetchResult stores what an execution brought as evidence: the file that Sysdig
 // acquired or, where there is none to download, the execution's outputs as JSON.
@@ -49,6 +57,9 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 	case err == nil:
 		defer body.Close()
 		file, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body)
+	case hasStatus(err, http.StatusNotFound) && in.Action == acquires && activity.GetInfo(ctx).Attempt < withoutFile:
+		// It was carried out: not everything that answers for Sysdig may know yet.
+		return StoredFile{}, fmt.Errorf("download what %s brought: %w", in.Action, err)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusBadRequest):
 		var execution *sysdig.Execution
 		if execution, err = account.Execution(ctx, in.ExecutionID); err != nil {

@@ -120,3 +120,14 @@ func TestNothingThatSignsAURLIsStored(t *testing.T) {
 		"both":"https://bucket.example.com/logs","plain":"https://example.com/logs","text":"what? no secret","lines":12}`,
 		b.evidenceOf(t, "get_logs-x-1.json"))
 }
+
+func TestAFileThatIsNotThereYetIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	in := gathered(t, b, "FILE_ACQUIRE", map[string]any{"host.id": nodeHost, "path.absolute": "/tmp/xmrig"})
+	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: executions + "/*/acquired-file", Times: 1, Status: http.StatusNotFound})
+	_, err := run[activities.StoredFile](b, a.FetchResult, in)
+	retried(t, err)
+	_, err = run[activities.StoredFile](b, a.FetchResult, in)
+	require.NoError(t, err)
+}

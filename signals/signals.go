@@ -102,6 +102,10 @@ func WorkflowType(playbook string) (string, bool) {
 	}
 }
 
+// ActionKeep is the action of a request that asks whether to keep a containment,
+// which is undone without an answer.
+const ActionKeep = "KEEP_CONTAINMENT"
+
 // Trust says whose decision counts.
 type Trust string
 

@@ -19,7 +19,7 @@ const (
 	actionCapture        = "CAPTURE"
 	actionSaveCapture    = "SAVE_CAPTURE"
 	actionAmend          = "AMEND"
-	actionKeep           = "KEEP_CONTAINMENT"
+	actionKeep           = signals.ActionKeep
 	actionUndo           = "UNDO"
 )
 

@@ -156,10 +156,14 @@ func pending(n *Notification, cfg *Config) []string {
 			fmt.Sprintf("Supply: %sfirebreak amend %s --set FIELD=VALUE", in, id),
 			fmt.Sprintf(`Or: temporal workflow signal%s -w %s --name amend --input '{"analyst":"YOU","fields":{"FIELD":"VALUE"}}'`, flag, id))
 	}
+	deny := "To deny: reject instead of approve"
+	if p.Action == signals.ActionKeep {
+		deny = "To undo it at once: reject instead of approve. Without an answer it is undone in time"
+	}
 	return append(lines,
 		fmt.Sprintf("Approve: %sfirebreak approve %s --request %s --reason WHY", in, id, request),
 		fmt.Sprintf(`Or: temporal workflow signal%s -w %s --name approve --input '{"analyst":"YOU","reason":"WHY","request":"%s"}'`, flag, id, request),
-		"To deny: reject instead of approve")
+		deny)
 }
 
 // word is an ID as it may stand in a command: it has only what IDs are made of.

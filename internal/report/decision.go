@@ -80,9 +80,12 @@ func decision(w *writer, page *signals.Page, asked *Asked, namespace string) {
 	if !p.ExpiresAt.IsZero() {
 		w.line("Deadline")
 		w.timeUTC(p.ExpiresAt)
-		if missing {
+		switch {
+		case missing:
 			w.raw("; without them the incident is closed then\n")
-		} else {
+		case p.Action == signals.ActionKeep:
+			w.raw("; unanswered, the containment is undone then\n")
+		default:
 			w.raw("; unanswered, it is denied then\n")
 		}
 	}
@@ -197,7 +200,12 @@ func askedOf(w *writer, a *Asked) {
 // it can be copied as it stands. Long lines would be cut off: JSON and the
 // shell allow the breaks.
 func answer(w *writer, page *signals.Page, namespace string) {
-	w.raw("Approve with one of these, YOU and WHY filled in; `reject` instead of `approve` denies:\n\n")
+	w.raw("Approve with one of these, YOU and WHY filled in; `reject` instead of `approve` ")
+	if page.Pending.Action == signals.ActionKeep {
+		w.raw("undoes it at once:\n\n")
+	} else {
+		w.raw("denies:\n\n")
+	}
 	signal(w, page, namespace, signals.Approve)
 	w.raw(`{"analyst":"YOU","reason":"WHY",`, "\n            ", `"request":"`, harmless(page.Pending.ID), `"}'`, "\n```\n\n")
 	firebreak(w, page, namespace, signals.Approve)

@@ -134,6 +134,13 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 	needsFields.Incident.Host.ID, needsFields.Incident.Process.PID = "", 0
 	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id, process.pid"}
 
+	keep := waiting()
+	keep.Pending.Action, keep.Pending.Parameters = signals.ActionKeep, map[string]any{"action": "PAUSE_CONTAINER", "execution": "x-1"}
+	keep.Related = []signals.RelatedEvent{
+		{ID: "r-1", Time: at(3), Rule: "Terminal shell in container", Severity: 5, Output: "a shell was spawned"},
+		{ID: "r-2", Time: at(9), Rule: forged, Severity: 0, Output: forged},
+	}
+
 	verified, open := asked(), report.Asked{Since: at(15), Trust: signals.TrustOpen}
 	verified.Trust = signals.TrustVerified
 
@@ -164,6 +171,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		"escalated.md":       report.Details(&plain, escalated, "default"),
 		"frozen.md":          report.Details(&plain, frozen, "default"),
 		"needs-fields.md":    report.Details(&needsFields, asked(), "default"),
+		"keep.md":            report.Details(&keep, asked(), "default"),
 		"verified.md":        report.Details(&plain, verified, "default"),
 		"open-to-all.md":     report.Details(&plain, open, "default"),
 		"other-namespace.md": report.Details(&plain, asked(), "prod"),
