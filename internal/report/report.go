@@ -81,7 +81,11 @@ func heading(w *writer, page *signals.Page) {
 	known := inc.ID != ""
 	w.raw("## ")
 	if known {
-		w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, "Security event"), maxTarget)
+		otherwise := "Security event"
+		if page.Playbook == signals.PlaybookManual {
+			otherwise = "Action by hand"
+		}
+		w.text(cmp.Or(inc.Rule.Name, inc.Policy.Name, otherwise), maxTarget)
 		w.raw(" on ")
 		w.text(inc.Target(), maxTarget)
 	} else {
@@ -94,7 +98,7 @@ func heading(w *writer, page *signals.Page) {
 		w.raw(" at ")
 		w.timeUTC(at)
 	}
-	if known {
+	if known && inc.SeverityLabel != "" { // an action by hand may be about no event
 		w.raw(" · severity ")
 		w.number(int(inc.Severity))
 		w.raw(" (")
@@ -102,16 +106,20 @@ func heading(w *writer, page *signals.Page) {
 		w.raw("), priority ")
 		w.text(string(inc.Priority), maxName)
 	}
-	w.raw(" · ")
-	w.count(page.Events.Count, "event")
-	if page.Events.Duplicates > 0 {
-		w.raw(", ")
-		w.count(page.Events.Duplicates, "duplicate")
+	if page.Playbook != signals.PlaybookManual { // which no event opened, by no route
+		w.raw(" · ")
+		w.count(page.Events.Count, "event")
+		if page.Events.Duplicates > 0 {
+			w.raw(", ")
+			w.count(page.Events.Duplicates, "duplicate")
+		}
 	}
 	w.raw(" · playbook ")
 	w.text(page.Playbook, maxName)
-	w.raw(", route ")
-	w.text(page.Route, maxName)
+	if page.Playbook != signals.PlaybookManual {
+		w.raw(", route ")
+		w.text(page.Route, maxName)
+	}
 	if page.Tenant != "" {
 		w.raw(", tenant ")
 		w.text(page.Tenant, maxName)

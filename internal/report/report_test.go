@@ -141,6 +141,14 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		{ID: "r-2", Time: at(9), Rule: forged, Severity: 0, Output: forged},
 	}
 
+	manual := signals.Page{
+		WorkflowID: "action:KILL_CONTAINER:node-1:6949e5f10829", Playbook: signals.PlaybookManual, State: signals.AwaitingApproval, Pending: waiting().Pending,
+		Incident: incident.Incident{
+			ID: "action:KILL_CONTAINER:node-1:6949e5f10829", Host: incident.Host{Name: "node-1"}, Container: incident.Container{ID: "6949e5f10829"},
+		},
+		WarRoom: []signals.Entry{{Time: at(15), Actor: "eve", Kind: signals.KindEvent, Text: "asks for KILL_CONTAINER: a miner"}},
+	}
+
 	verified, open := asked(), report.Asked{Since: at(15), Trust: signals.TrustOpen}
 	verified.Trust = signals.TrustVerified
 
@@ -172,6 +180,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		"frozen.md":          report.Details(&plain, frozen, "default"),
 		"needs-fields.md":    report.Details(&needsFields, asked(), "default"),
 		"keep.md":            report.Details(&keep, asked(), "default"),
+		"manual.md":          report.Details(&manual, asked(), "default"),
 		"verified.md":        report.Details(&plain, verified, "default"),
 		"open-to-all.md":     report.Details(&plain, open, "default"),
 		"other-namespace.md": report.Details(&plain, asked(), "prod"),
