@@ -145,7 +145,11 @@ func (w *Watch) ensure(ctx context.Context) error {
 func (w *Watch) follow(ctx context.Context) {
 	defer close(w.done)
 	for ctx.Err() == nil {
-		if err := w.followRun(ctx); err != nil && ctx.Err() == nil {
+		over, err := w.followRun(ctx)
+		if over || err != nil {
+			w.forget()
+		}
+		if err != nil && ctx.Err() == nil {
 			w.log.DebugContext(ctx, "The guard cannot be followed.", "error", err)
 		}
 		timer := time.NewTimer(pause)
@@ -159,10 +163,13 @@ func (w *Watch) follow(ctx context.Context) {
 
 // followRun follows one run of the guard to its end. Whenever something happens
 // in it, its memo is looked at.
-func (w *Watch) followRun(ctx context.Context) error {
+//
+// It is over then; where there was none that runs, what was learnt of the last
+// one holds.
+func (w *Watch) followRun(ctx context.Context) (over bool, err error) {
 	run, err := w.learn(ctx)
 	if err != nil || run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return err
+		return false, err
 	}
 	request := &workflowservice.GetWorkflowExecutionHistoryRequest{
 		Namespace: w.namespace, Execution: run.GetExecution(), WaitNewEvent: true,
@@ -170,14 +177,14 @@ func (w *Watch) followRun(ctx context.Context) error {
 	for {
 		answer, err := w.client.WorkflowService().GetWorkflowExecutionHistory(ctx, request)
 		if err != nil {
-			return fmt.Errorf("follow the guard: %w", err)
+			return true, fmt.Errorf("follow the guard: %w", err)
 		}
 		if _, err := w.learn(ctx); err != nil {
-			return err
+			return true, err
 		}
 		request.NextPageToken = answer.GetNextPageToken()
 		if len(request.NextPageToken) == 0 {
-			return nil // the run has ended
+			return true, nil // the run has ended
 		}
 	}
 }
@@ -203,6 +210,15 @@ func (w *Watch) learn(ctx context.Context) (*workflow.WorkflowExecutionInfo, err
 	}
 	w.frozen, w.seen = frozen, now
 	return run, nil
+}
+
+// forget stops relying on what was last seen of the guard: from when it is not
+// followed any more, a freeze that was confirmed meanwhile would go unseen. Until
+// it is followed again, whoever wants to contain something asks.
+func (w *Watch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = time.Time{}
 }
 
 // look is the guard as Temporal describes it; it is empty where there is none.
