@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +94,7 @@ func readEvent(ctx context.Context, account *sysdig.Client, id string) (*inciden
 	raw, err := account.Event(ctx, id)
 	var answer *sysdig.Error
 	switch {
-	case errors.As(err, &answer) && answer.StatusCode != http.StatusTooManyRequests && isFinal(toTemporal("", err)):
+	case errors.As(err, &answer) && isFinal(toTemporal("", err)):
 		return nil, nil
 	case err != nil:
 		return nil, toTemporal("read the event", err)

@@ -85,11 +85,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p, Contains: r.containing(action), Unseen: r.unseen()}
 		const summary = "Find the policy for the action"
 		var chosen activities.Choice
-		err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
-		if err != nil {
-			err = workflow.ExecuteActivity(lookup(ctx, summary), a.ChooseApproval, in).Get(ctx, &chosen)
-		}
-		if err != nil {
+		if err := askWorker(ctx, summary, a.ChooseApproval, in, &chosen); err != nil {
 			// The worker checks once more before it acts.
 			r.log(ctx, actorFirebreak, signals.KindCheck, "no policy found for %s, asking as the route says: %s", action, describe(err))
 			chosen = choice

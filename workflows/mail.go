@@ -176,16 +176,12 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 	return nil
 }
 
-// vet asks the worker about a message, in the workflow task if it can answer at
-// once.
+// vet asks the worker about a message.
 func vet(ctx workflow.Context, in activities.VetInput) (activities.Vetting, error) {
 	var a *activities.Activities
 	var found activities.Vetting
 	summary := "Vet the signal " + in.Signal
-	err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.Vet, in).Get(ctx, &found)
-	if err != nil {
-		err = workflow.ExecuteActivity(lookup(ctx, summary), a.Vet, in).Get(ctx, &found)
-	}
+	err := askWorker(ctx, summary, a.Vet, in, &found)
 	return found, err
 }
 
@@ -333,5 +329,5 @@ func (r *response) amender() *approval {
 	if r.open {
 		return r.approval
 	}
-	return &approval{policy: r.in.Route.Approval, approvers: r.in.Approvers}
+	return r.routeApproval()
 }

@@ -74,11 +74,7 @@ func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent,
 	var found activities.Evaluation
 	in := activities.EvaluateInput{Expressions: r.in.Route.Parameters, Incident: r.page.Incident}
 	const summary = "Evaluate the route's parameters"
-	err = workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.Evaluate, in).Get(ctx, &found)
-	if err != nil {
-		err = workflow.ExecuteActivity(lookup(ctx, summary), a.Evaluate, in).Get(ctx, &found)
-	}
-	if err != nil {
+	if err := askWorker(ctx, summary, a.Evaluate, in, &found); err != nil {
 		return nil, nil, errors.New(describe(err))
 	}
 	if found.Absent != "" {

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"cmp"
-
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
@@ -23,6 +21,10 @@ func (r *response) lookAround(ctx workflow.Context) {
 	if in.At.IsZero() {
 		in.At = r.openedAt
 	}
+	where := "host"
+	if in.ContainerID != "" {
+		where = "container"
+	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var a *activities.Activities
 		var found []signals.RelatedEvent
@@ -33,13 +35,6 @@ func (r *response) lookAround(ctx workflow.Context) {
 			return
 		}
 		r.page.Related = found
-		r.log(ctx, actorSysdig, signals.KindCheck, "%d related events of the same %s", len(found), cmp.Or(container(in.ContainerID), "host"))
+		r.log(ctx, actorSysdig, signals.KindCheck, "%d related events of the same %s", len(found), where)
 	})
-}
-
-func container(id string) string {
-	if id == "" {
-		return ""
-	}
-	return "container"
 }

@@ -69,7 +69,7 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 		asked = &ballot{m.analyst, r.approval.request.Action == actionUndo}
 		err = r.approval.check(*asked)
 	default:
-		err = r.undoer().entitled(m.analyst)
+		err = r.routeApproval().entitled(m.analyst)
 	}
 	if err != nil {
 		r.refuse(ctx, m, err)
@@ -98,9 +98,9 @@ func asksToUndo(a *approval) bool {
 	return a.request.Action == actionKeep || a.request.Action == actionUndo
 }
 
-// undoer is an approval that the entitlement to undo is checked with: whoever may
-// approve the action may take it back.
-func (r *response) undoer() *approval {
+// routeApproval is an approval as the route asks for it, which says who is
+// entitled: whoever may approve the action may take it back.
+func (r *response) routeApproval() *approval {
 	return &approval{policy: r.in.Route.Approval, approvers: r.in.Approvers}
 }
 

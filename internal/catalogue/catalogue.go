@@ -6,6 +6,7 @@ package catalogue
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -152,6 +153,13 @@ func Nearest(name string) string {
 	}
 	return ""
 }
+
+// wellFormed is how Sysdig names its actions.
+var wellFormed = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+
+// WellFormed reports whether a name could be that of an action: Sysdig may have
+// more than the table.
+func WellFormed(name string) bool { return wellFormed.MatchString(name) }
 
 // Unknown is the error about an action that is not in the table.
 func Unknown(name string) error {

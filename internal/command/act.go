@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -89,16 +88,13 @@ func addTenant(cmd *cobra.Command, tenant *string) {
 	cmd.Flags().StringVar(tenant, "tenant", "", "Sysdig account by its `NAME` in the worker's configuration, where there are several")
 }
 
-// actionName is how Sysdig names its actions.
-var actionName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
-
 // findAction is the action of that name, or nil for one that only Sysdig may
 // know: its list is open, and the worker asks for it.
 func (s *session) findAction(name string) (*catalogue.Action, error) {
 	if action, known := catalogue.Find(name); known {
 		return action, nil
 	}
-	if !actionName.MatchString(name) {
+	if !catalogue.WellFormed(name) {
 		return nil, &UsageError{catalogue.Unknown(name)}
 	}
 	if _, err := fmt.Fprintf(s.Stderr, "firebreak: %s is not among the actions that this version knows: the worker asks Sysdig for it\n", name); err != nil {

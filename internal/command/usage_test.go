@@ -40,6 +40,7 @@ func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
 		"act KILL_CONTAINER":                      "--reason is missing",
 		"act kill-container --reason r":           `action "kill-container": want KILL_CONTAINER`,
 		"act explode! --reason r":                 `action "explode!": want one of CAPTURE, `,
+
 		"act KILL_CONTAINER --reason r --param x":                                            `--param "x": want NAME=VALUE, like container.id=6949e5f10829`,
 		"act KILL_CONTAINER --reason r --param pid=7":                                        `KILL_CONTAINER has no parameter "pid": want one of host.id, container.id, or a field`,
 		"act KILL_CONTAINER --reason r --param host.id=":                                     `--param "host.id=": the value is empty`,

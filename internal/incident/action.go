@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +14,6 @@ import (
 
 	"firebreak/internal/catalogue"
 )
-
-// actionName is how Sysdig names its actions.
-var actionName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 // checkAction checks what only respond has. An action that the catalogue does not
 // know is Sysdig's to judge, once there is an incident: its list is open.
@@ -41,7 +37,7 @@ func (r *Route) checkAction(wrong func(field, format string, args ...any)) {
 		if len(r.Parameters) > 0 {
 			wrong("parameters", "they are those of one action; want action: NAME with them")
 		}
-	case !known && (catalogue.Nearest(r.Action) != "" || !actionName.MatchString(r.Action)):
+	case !known && (catalogue.Nearest(r.Action) != "" || !catalogue.WellFormed(r.Action)):
 		wrong("action", "%s, or %s", catalogue.Unknown(r.Action), ActionAuto)
 	case known:
 		r.checkParameters(action, wrong)
