@@ -48,7 +48,7 @@ fuzz: ## Fuzz the decoder, the unwrapper and the router, a minute each (FUZZTIME
 
 .PHONY: lint
 lint: ## Check format, code, workflows and go.mod of all modules
-	go -C dev build -o ../bin/ tool
+	go -C dev build -o ../bin/ honnef.co/go/tools/cmd/staticcheck mvdan.cc/gofumpt go.temporal.io/sdk/contrib/tools/workflowcheck
 	@unformatted=$$(bin/gofumpt -l .) && { [ -z "$$unformatted" ] || { echo "gofumpt would change:" && echo "$$unformatted" && false; }; }
 	go vet ./...
 	go -C dev vet ./...
