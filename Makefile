@@ -25,6 +25,10 @@ bench-ingest: ## Measure the webhook in a flood, beside a bare-SDK program (ARGS
 bench-capture: ## Measure how captures are saved in files and in S3, beside curl (ARGS=--help lists the sizes)
 	@go run -C dev ./bench capture $(ARGS)
 
+.PHONY: bench-memory
+bench-memory: build ## Measure the worker's memory while 10,000 incidents wait, some five minutes (ARGS=--help lists the sizes)
+	@go run -C dev ./bench memory --firebreak ../bin/firebreak $(ARGS)
+
 .PHONY: chaos
 chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
 	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)

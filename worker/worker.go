@@ -28,6 +28,13 @@ const StopTimeout = 25 * time.Second
 // worse, and each poller is a connection's worth of work for Temporal.
 const notificationPollers = 2
 
+// cachedIncidents is how many incidents the process keeps in memory between two
+// of their steps. Each takes some 100 KiB; one that is not kept is replayed from
+// its history when something happens to it, which takes milliseconds. An incident
+// waits for people most of its life, so a large cache would be full of those
+// that nothing happens to.
+const cachedIncidents = 32
+
 // Worker runs playbooks and activities.
 type Worker struct {
 	client client.Client
@@ -43,6 +50,7 @@ type Worker struct {
 // them are begun on the queue in a minute, by all its workers together; 0 is no
 // limit. Failed is told when the worker cannot go on.
 func New(c client.Client, taskQueue string, perMinute int, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
+	worker.SetStickyWorkflowCacheSize(cachedIncidents) // of the process, says the SDK
 	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
 		WorkerStopTimeout:            StopTimeout,

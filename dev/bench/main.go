@@ -15,6 +15,9 @@
 // `bench capture` measures how fast captures are saved, and in how much memory,
 // beside curl.
 //
+// `bench memory` measures the worker as a process, with many incidents that wait:
+// how much of it is in memory, and how soon it is ready and gone.
+//
 // What it prints is a report, not a verdict: the exit code tells only whether
 // every incident was handled and every action was done exactly once; for the
 // webhook, whether every event was counted exactly once.
@@ -57,6 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			name, m, args = "bench ingest", &ingestSizes{}, args[1:]
 		case "capture":
 			name, m, args = "bench capture", &captureSizes{}, args[1:]
+		case "memory":
+			name, m, args = "bench memory", &memorySizes{}, args[1:]
 		case saveMode: // by itself
 			if err := saveHere(ctx, os.Stdin, stdout); err != nil {
 				fmt.Fprintf(stderr, "bench: %v\n", err)

@@ -111,6 +111,7 @@ func (s *session) serve(ctx context.Context, name string, app *fx.App, metrics *
 		}
 		return fmt.Errorf("start %s: %w", name, err)
 	}
+	forgetStartup()
 	code := exitDone
 	select {
 	case stop := <-app.Wait():

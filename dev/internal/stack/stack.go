@@ -41,8 +41,9 @@ type Options struct {
 	Dir string
 	// Ports on 127.0.0.1; 0 picks a free one.
 	TemporalPort, UIPort, StarterPort, MetricsPort, SysdigPort int
-	// Headless leaves the Web UI out.
-	Headless bool
+	// Headless leaves the Web UI out, and WorkerApart the worker: the caller runs it
+	// as a process, with [Stack.ConfigFile] and [Stack.Environ].
+	Headless, WorkerApart bool
 	// DynamicConfig overrides Temporal's settings, by its names for them.
 	DynamicConfig map[string]any
 	// Sysdig shapes the simulated Sysdig, and Wrap, if it is not nil, sees its
@@ -63,6 +64,8 @@ type Stack struct {
 	EvidenceDir string
 	// StarterURL is the base URL of the webhook.
 	StarterURL string
+	// ConfigFile is the configuration of worker and starter.
+	ConfigFile string
 
 	stops []func() error
 }
@@ -97,8 +100,10 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := s.run(ctx, cfg, options, o.Logger, worker.Module); err != nil {
-		return s, fmt.Errorf("start worker: %w", err)
+	if !o.WorkerApart {
+		if err := s.run(ctx, cfg, options, o.Logger, worker.Module); err != nil {
+			return s, fmt.Errorf("start worker: %w", err)
+		}
 	}
 	var webhook *telemetry.Server
 	if err := s.run(ctx, cfg, options, o.Logger, starter.Module, fx.Populate(&webhook)); err != nil {
@@ -142,20 +147,29 @@ worker:   {metrics_listen: 127.0.0.1:%d}
 evidence: {url: %q}
 routes:
 %s`, of.AppURL, of.APIURL, o.StarterPort, Source, o.MetricsPort, "file://"+s.EvidenceDir, o.Routes)
-	file := filepath.Join(dir, config.FileName)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	s.ConfigFile = filepath.Join(dir, config.FileName)
+	if err := os.WriteFile(s.ConfigFile, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
-	return config.Load(file, func(name string) (string, bool) {
-		switch name {
-		case "SYSDIG_SECURE_API_TOKEN":
-			return of.Token, true
-		case "FIREBREAK_WEBHOOK_TOKEN":
-			return WebhookToken, true
-		default:
-			return "", false
-		}
+	secrets := s.secrets()
+	return config.Load(s.ConfigFile, func(name string) (string, bool) {
+		value, ok := secrets[name]
+		return value, ok
 	})
+}
+
+// secrets are the variables that the configuration names.
+func (s *Stack) secrets() map[string]string {
+	return map[string]string{"SYSDIG_SECURE_API_TOKEN": s.Sysdig.Config().Token, "FIREBREAK_WEBHOOK_TOKEN": WebhookToken}
+}
+
+// Environ is the environment of a process that uses [Stack.ConfigFile].
+func (s *Stack) Environ() []string {
+	environ := append(os.Environ(), "TEMPORAL_ADDRESS="+s.Temporal.Address())
+	for name, value := range s.secrets() {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
 }
 
 // run starts one process's parts.

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package command
+
+// forgetStartup is for Linux only.
+func forgetStartup() {}
