@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"firebreak/internal/temporalclient"
+	"firebreak/signals"
 )
 
 // frontend is as much of a Temporal server as these tests talk to, over gRPC.
@@ -38,6 +40,20 @@ type frontend struct {
 	refusal    error
 	attributes map[string]enums.IndexedValueType
 	added      int
+	// unlisted and closed are whether search attributes are not listed for
+	// everybody, and not added.
+	unlisted, closed bool
+}
+
+// CountWorkflowExecutions searches as far as it knows the attribute.
+func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name, _, _ := strings.Cut(r.GetQuery(), " ")
+	if _, known := f.attributes[name]; !known {
+		return nil, status.Error(codes.InvalidArgument, "invalid query")
+	}
+	return &workflowservice.CountWorkflowExecutionsResponse{}, nil
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
@@ -79,12 +95,18 @@ func (f *frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*
 func (f *frontend) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.unlisted {
+		return nil, denied
+	}
 	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: f.attributes}, nil
 }
 
 func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.AddSearchAttributesRequest) (*operatorservice.AddSearchAttributesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return nil, denied
+	}
 	f.added++
 	for name, kind := range r.GetSearchAttributes() {
 		f.attributes[name] = kind
@@ -186,13 +208,13 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 	t.Parallel()
 	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}}
 	c := connect(t, f)
-	added, err := temporalclient.RegisterSearchAttributes(t.Context(), c, "default")
+	added, err := temporalclient.RegisterSearchAttributes(t.Context(), c, client.Options{Namespace: "default"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"IncidentState", "IncidentHost", "IncidentContainer", "IncidentPending", "IncidentSeverity"}, added)
 	require.Equal(t, enums.INDEXED_VALUE_TYPE_INT, f.attributes["IncidentSeverity"])
 	require.Equal(t, enums.INDEXED_VALUE_TYPE_KEYWORD, f.attributes["IncidentState"])
 
-	added, err = temporalclient.RegisterSearchAttributes(t.Context(), c, "default")
+	added, err = temporalclient.RegisterSearchAttributes(t.Context(), c, client.Options{Namespace: "default"})
 	require.NoError(t, err)
 	require.Empty(t, added)
 	require.Equal(t, 1, f.added, "nothing missing, nothing asked")
@@ -201,7 +223,41 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 func TestASearchAttributeOfAnotherTypeIsRefusedBeforeAnythingChanges(t *testing.T) {
 	t.Parallel()
 	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentSeverity": enums.INDEXED_VALUE_TYPE_TEXT}}
-	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), "soc")
+	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc"})
 	require.EqualError(t, err, `search attribute IncidentSeverity exists in namespace "soc" with type Text: want Int`)
 	require.Zero(t, f.added)
+}
+
+func TestSearchAttributesThatCannotBeRegisteredAreNamedWithTheCommandThatDoesIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		unlisted bool
+		address  string
+		want     string
+	}{
+		"listed": {false, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState --name IncidentHost --name IncidentContainer --name IncidentPending --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentSeverity --type Int"},
+		"not listed": {true, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState "},
+		"Temporal Cloud": {true, "soc.a2dd6.tmprl.cloud:7233", "; run: tcld namespace search-attributes add --namespace soc --search-attribute IncidentState=Keyword" +
+			" --search-attribute IncidentHost=Keyword --search-attribute IncidentContainer=Keyword --search-attribute IncidentPending=Keyword --search-attribute IncidentSeverity=Int"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}, unlisted: c.unlisted, closed: true}
+			_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc", HostPort: c.address})
+			require.ErrorContains(t, err, `IncidentState, IncidentHost, IncidentContainer, IncidentPending, IncidentSeverity are missing in namespace "soc", and cannot be registered here: Request unauthorized.`)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestSearchAttributesThatAreThereNeedNoPermissionToRegister(t *testing.T) {
+	t.Parallel()
+	f := &frontend{attributes: map[string]enums.IndexedValueType{}, unlisted: true, closed: true}
+	for _, key := range signals.SearchAttributeKeys() {
+		f.attributes[key.GetName()] = key.GetValueType()
+	}
+	added, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc"})
+	require.NoError(t, err)
+	require.Empty(t, added)
 }
