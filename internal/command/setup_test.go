@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,6 +109,34 @@ func TestSetupTellsWhatASysdigTokenMayDo(t *testing.T) {
 			require.Zero(t, sysdig.Requests("POST", "/secure/response-actions/v1alpha1/action-executions"), "a check carries out nothing")
 		})
 	}
+}
+
+// Sysdig adds actions, and parameters to those it has: what it requires is known
+// only from its own catalogue.
+func TestSetupTellsWhatSysdigRequiresAndNobodyGives(t *testing.T) {
+	t.Parallel()
+	sysdig := sysdigtest.New(sysdigtest.Options{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/secure/response-actions/v1alpha1/actions" {
+			sysdig.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":[
+			{"type":"KILL_CONTAINER","parameters":[{"name":"host.id","required":true},{"name":"ticket","required":true},{"name":"hint","required":false}]},
+			{"type":"KILL_PROCESS","parameters":[{"name":"process.id","required":true},{"name":"startTime","required":true}]},
+			{"type":"MELT_DOWN","parameters":[{"name":"host.id","required":true},{"name":"degrees","required":true}]}]}`)
+	}))
+	t.Cleanup(server.Close)
+	const routes = "routes: [{name: miner, when: 'true', playbook: crypto-miner}, {name: odd, when: 'true', playbook: respond, action: MELT_DOWN}," +
+		" {name: given, when: 'true', playbook: respond, action: MELT_DOWN, parameters: {degrees: '90'}}]\n"
+	const detail = "route miner: Sysdig wants ticket of KILL_CONTAINER, and neither the route nor an incident has it; " +
+		"route odd: Sysdig wants degrees of MELT_DOWN, and neither the route nor an incident has it"
+	environ := []string{"SYSDIG_SECURE_API_TOKEN=test-token", "FIREBREAK_SYSDIG_APP_URL=" + server.URL, "FIREBREAK_SYSDIG_API_URL=" + server.URL}
+	_, checks := setUp(t, routes, environ...)
+	require.Equal(t, checked{"sysdig actions", "fail", detail, false}, checks["sysdig actions"])
+	// A route need not be for every account.
+	_, checks = setUp(t, routes+"sysdig: {tenants: [{name: acme, app_url: '"+server.URL+"', token: test-token}]}\n", environ...)
+	require.Equal(t, checked{"sysdig tenant acme actions", "warn", detail, true}, checks["sysdig tenant acme actions"])
 }
 
 func TestSetupTellsHowTheJournalIs(t *testing.T) {
