@@ -110,7 +110,7 @@ func TestProcessesWithoutPermissionAreNotReadyAndSayWhichIsMissing(t *testing.T)
 	worker := start(t, "worker", f.envOf("eve"), firebreak(), f.workerArgs()...)
 	address, err := worker.await(f.ctx, `"address":"([^"]+)"`)
 	require.NoError(t, err)
-	_, err = worker.await(f.ctx, `Temporal cannot be used yet: waiting.*(permission: PollWorkflowTaskQueue in namespace .*default.* is denied to this API key or token; give its owner the permission to write there)`)
+	_, err = worker.await(f.ctx, `Temporal cannot be used yet: waiting.*(permission: PollWorkflowTaskQueue in namespace .*default.* is denied to this API key or token; give its owner the permission .*write.* on the namespace)`)
 	require.NoError(t, err)
 	f.starterURL = "http://" + address
 	status, text := f.get("/readyz")

@@ -91,7 +91,7 @@ func unsearchable(ctx context.Context, c client.Client, namespace string) ([]tem
 
 // registration is the command line that registers attributes: that of Temporal
 // Cloud's own tool where the server is one of its, and else that of the temporal
-// command, which takes one type at a time.
+// command, which takes several names, but registers only the first (1.5.1).
 func registration(opts client.Options, keys []temporal.SearchAttributeKey) string {
 	if cloud(opts) {
 		command := "tcld namespace search-attributes add --namespace " + opts.Namespace
@@ -100,18 +100,9 @@ func registration(opts client.Options, keys []temporal.SearchAttributeKey) strin
 		}
 		return command
 	}
-	var kinds []string
-	names := map[string]string{}
-	for _, key := range keys {
-		kind := key.GetValueType().String()
-		if names[kind] == "" {
-			kinds = append(kinds, kind)
-		}
-		names[kind] += " --name " + key.GetName()
-	}
-	var commands []string
-	for _, kind := range kinds {
-		commands = append(commands, "temporal operator search-attribute create --namespace "+opts.Namespace+names[kind]+" --type "+kind)
+	commands := make([]string, len(keys))
+	for i, key := range keys {
+		commands[i] = fmt.Sprintf("temporal operator search-attribute create --namespace %s --name %s --type %s", opts.Namespace, key.GetName(), key.GetValueType())
 	}
 	return strings.Join(commands, " && ")
 }

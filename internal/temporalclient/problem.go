@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -39,6 +40,10 @@ type Problem struct {
 // Error is the problem in one line.
 func (p *Problem) Error() string { return fmt.Sprintf("%s: %s; %s", p.Cause, p.Detail, p.Advice) }
 
+// otherHTTP is how gRPC words an answer that is HTTP, but none of gRPC's: a proxy's
+// or a web server's.
+const otherHTTP = "unexpected HTTP status code"
+
 // Diagnose says of an error of a client with these options what is wrong with
 // the connection. gRPC tells little of that, so where it could not connect the
 // server is connected to once more, by hand; the context bounds it. What a
@@ -47,7 +52,10 @@ func Diagnose(ctx context.Context, opts client.Options, err error) error {
 	if err == nil {
 		return nil
 	}
-	if unreachable(err) {
+	if strings.Contains(err.Error(), otherHTTP) {
+		_, answer, _ := strings.Cut(err.Error(), otherHTTP)
+		err = notTemporal(opts.HostPort, fmt.Errorf("it answers %s", strings.TrimPrefix(answer, " received from server: ")))
+	} else if unreachable(err) {
 		if p := probe(ctx, opts); p != nil {
 			err = p
 		}

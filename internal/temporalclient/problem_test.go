@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -50,6 +52,17 @@ func something(t *testing.T, do func(net.Conn)) string {
 		}
 	}()
 	return listener.Addr().String()
+}
+
+// web serves HTTP/2 in plain text, and has no page.
+func web(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }
 
 func diagnose(t *testing.T, env environment) error {
@@ -105,7 +118,8 @@ func TestAConnectionThatFailsSaysWhichSettingIsWrong(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 			_ = c.Close()
 		}), environment{}, []string{"address: ", "is no gRPC server"}},
-		"TLS to plain text": {serve(t, f), trusting, []string{"certificate: the server speaks plain text, and this side TLS", "TEMPORAL_TLS=false"}},
+		"a web server that speaks HTTP/2": {web(t), environment{}, []string{"address: ", "is no gRPC server (it answers 404 (Not Found)"}},
+		"TLS to plain text":               {serve(t, f), trusting, []string{"certificate: the server speaks plain text, and this side TLS", "TEMPORAL_TLS=false"}},
 		"an API key alone to plain text": {
 			serve(t, f), environment{"TEMPORAL_API_KEY": "k"}, []string{"certificate: the server speaks plain text, and this side TLS"},
 		},
@@ -177,7 +191,7 @@ func TestARefusedCallSaysWhichSettingIsWrong(t *testing.T) {
 		"without permission": {
 			denied,
 			environment{"TEMPORAL_API_KEY": "k", "TEMPORAL_TLS": "false"},
-			`Request unauthorized. (permission: PollWorkflowTaskQueue in namespace "soc" is denied to this API key or token; give its owner the permission to write there)`,
+			`Request unauthorized. (permission: PollWorkflowTaskQueue in namespace "soc" is denied to this API key or token; give its owner the permission "write" on the namespace)`,
 		},
 		"with a token in a header": {denied, environment{"TEMPORAL_GRPC_META_AUTHORIZATION": "Bearer k"}, "(permission: "},
 		"unauthenticated":          {status.Error(codes.Unauthenticated, "no"), environment{"TEMPORAL_GRPC_META_AUTHORIZATION": "Bearer k"}, "no (credentials: the API key or token is not accepted"},

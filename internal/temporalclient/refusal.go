@@ -63,7 +63,7 @@ func refusal(answer *status.Status, method, namespace string, authenticated bool
 	default:
 		return &Problem{
 			CausePermission, call(method, namespace) + " is denied to this API key or token",
-			fmt.Sprintf("give its owner the permission to %s there", permission(method)),
+			fmt.Sprintf("give its owner the permission %q on the namespace", permission(method)),
 		}
 	}
 }
@@ -78,7 +78,7 @@ func forEverybody(method string) bool {
 // permission is the one that a call needs, by Temporal's words for it.
 func permission(method string) string {
 	if strings.Contains(method, ".operatorservice.") {
-		return "administer the namespace (admin)"
+		return "admin"
 	}
 	for _, prefix := range []string{"Get", "List", "Describe", "Count", "Query", "Scan"} {
 		if strings.HasPrefix(path.Base(method), prefix) {

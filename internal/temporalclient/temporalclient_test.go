@@ -235,7 +235,10 @@ func TestSearchAttributesThatCannotBeRegisteredAreNamedWithTheCommandThatDoesIt(
 		address  string
 		want     string
 	}{
-		"listed": {false, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState --name IncidentHost --name IncidentContainer --name IncidentPending --type Keyword" +
+		"listed": {false, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentHost --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentContainer --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentPending --type Keyword" +
 			" && temporal operator search-attribute create --namespace soc --name IncidentSeverity --type Int"},
 		"not listed": {true, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState "},
 		"Temporal Cloud": {true, "soc.a2dd6.tmprl.cloud:7233", "; run: tcld namespace search-attributes add --namespace soc --search-attribute IncidentState=Keyword" +
