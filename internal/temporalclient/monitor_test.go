@@ -97,9 +97,13 @@ func TestAProcessThatIsRefusedLaterIsNotReadyUntilItIsLetAgain(t *testing.T) {
 	for range 2 {
 		require.ErrorContains(t, m.Ready(t.Context()), "is denied")
 	}
+	f.setRefusal(status.Error(codes.Unavailable, "busy"))
+	require.ErrorContains(t, m.Ready(t.Context()), "busy")
+	tried := f.tried.Load()
 	f.setRefusal(nil)
 	require.NoError(t, m.Ready(t.Context()))
-	tried := f.tried.Load()
+	require.Equal(t, tried+1, f.tried.Load(), "what could not be asked is asked again")
+	tried = f.tried.Load()
 	require.NoError(t, m.Ready(t.Context()))
 	require.Equal(t, tried, f.tried.Load())
 }

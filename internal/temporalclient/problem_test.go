@@ -169,6 +169,12 @@ func TestAConnectionThatFailsSaysWhichSettingIsWrong(t *testing.T) {
 	}
 }
 
+func TestCredentialsOfAnotherServerAreNoMatterOfPermissions(t *testing.T) {
+	t.Parallel()
+	err := diagnose(t, environment{"TEMPORAL_ADDRESS": serve(t, &frontend{strange: true}), "TEMPORAL_GRPC_META_AUTHORIZATION": "Bearer k"})
+	require.ErrorContains(t, err, "(credentials: the API key or token is not accepted")
+}
+
 func TestAServerThatAnswersNothingIsNotWaitedForLongerThanTheContext(t *testing.T) {
 	t.Parallel()
 	opts := options(t, environment{"TEMPORAL_ADDRESS": something(t, func(net.Conn) {})})

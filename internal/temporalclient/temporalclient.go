@@ -53,7 +53,6 @@ func rotate(config *tls.Config, of *envconfig.ClientConfigTLS, logger *slog.Logg
 	if err != nil {
 		return err
 	}
-	config.Certificates = nil
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.Certificate(nil) }
 	return nil
 }

@@ -34,6 +34,7 @@ type frontend struct {
 
 	started   atomic.Bool
 	tried     atomic.Int32 // how often somebody polled
+	strange   bool         // whoever asks has credentials of another server
 	unhealthy atomic.Int32 // how many health checks fail first
 
 	mu         sync.Mutex
@@ -57,6 +58,9 @@ func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	if f.strange {
+		return nil, denied
+	}
 	return &workflowservice.GetSystemInfoResponse{}, nil
 }
 
