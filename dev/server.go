@@ -71,7 +71,19 @@ func printServer(w io.Writer, server *temporalserver.Server, options temporalser
 		row("Tokens", options.Auth.TokenFile("NAME"))
 		row("Use one", fmt.Sprintf(`export TEMPORAL_GRPC_META_AUTHORIZATION="Bearer $(cat '%s')"`, options.Auth.TokenFile(exampleName(options.Auth))))
 	}
+	if options.TLS != nil {
+		row("TLS", tlsSettings(options.TLS))
+	}
 	row("Stop", "Ctrl-C")
+}
+
+// tlsSettings are the variables that callers need.
+func tlsSettings(t *temporalserver.TLS) string {
+	settings := "TEMPORAL_TLS_SERVER_CA_CERT_PATH"
+	if t.ClientCA != "" {
+		settings += ", TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
+	}
+	return "callers need " + settings
 }
 
 // exampleName is whose token to show the use of.

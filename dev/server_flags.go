@@ -16,7 +16,8 @@ import (
 )
 
 // serverFlags are those of `temporal server start-dev` that say something here,
-// with the same names and meaning, and --auth and --principal, which it lacks.
+// with the same names and meaning, and those it lacks: --auth, --principal and
+// --tls-….
 type serverFlags struct {
 	ip               string
 	port             int
@@ -28,6 +29,7 @@ type serverFlags struct {
 	dynamicConfig    []string
 	auth             string
 	principals       []string
+	tls              temporalserver.TLS
 	logLevel         string
 	logFormat        string
 }
@@ -43,6 +45,9 @@ func (f *serverFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.dynamicConfig, "dynamic-config-value", nil, "`KEY=JSON` setting of the server; may be repeated")
 	flags.StringVar(&f.auth, "auth", "", "`folder` of tokens, made if it is not there; callers need one to change anything (default: no authentication)")
 	flags.StringArrayVar(&f.principals, "principal", nil, "`NAME[=ROLE]` of somebody to make a token for; the role is read, write (default) or admin; may be repeated")
+	flags.StringVar(&f.tls.Cert, "tls-cert", "", "PEM `file` of the certificate that callers see (default: no TLS)")
+	flags.StringVar(&f.tls.Key, "tls-key", "", "PEM `file` of its key")
+	flags.StringVar(&f.tls.ClientCA, "tls-client-ca", "", "PEM `file` of the authorities of callers, who then need a certificate too")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "lowest `level` to log: debug, info, warn, error or never")
 	flags.StringVar(&f.logFormat, "log-format", "text", "`format` of the log on stderr: text or json")
 }
@@ -63,6 +68,7 @@ func (f *serverFlags) options(stderr io.Writer, uiPortSet bool) (temporalserver.
 		SearchAttributes: attributes,
 		DynamicConfig:    dynamic,
 		Auth:             auth,
+		TLS:              f.parseTLS(),
 		Logger:           logger,
 	}
 	if options.IP == "localhost" {
@@ -75,6 +81,14 @@ func (f *serverFlags) options(stderr io.Writer, uiPortSet bool) (temporalserver.
 		portError("--port", options.Port), portError("--ui-port", options.UIPort),
 		logErr, attributesErr, dynamicErr, authErr,
 	)
+}
+
+// parseTLS is nil when nothing asks for TLS. The server says what is missing.
+func (f *serverFlags) parseTLS() *temporalserver.TLS {
+	if f.tls == (temporalserver.TLS{}) {
+		return nil
+	}
+	return &f.tls
 }
 
 func portError(flag string, port int) error {

@@ -21,12 +21,28 @@ import (
 // Module is the webhook server as a process. It wants a *config.Config, a
 // *slog.Logger, a *telemetry.Metrics and the client.Options of Temporal.
 var Module = fx.Module("starter",
-	temporalclient.Module,
+	temporalclient.Module(temporalclient.Starter),
 	evidence.Module,
 	fx.Provide(openJournal, newWebhook, newServer),
 	fx.Decorate(readiness),
-	fx.Invoke(func(*telemetry.Server) {}),
+	fx.Invoke(watchTemporal, func(*telemetry.Server) {}),
 )
+
+// watchTemporal logs what is wrong with Temporal at the start. Events are taken
+// meanwhile if there is a journal.
+func watchTemporal(lc fx.Lifecycle, temporal *temporalclient.Monitor) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	lc.Append(fx.StartStopHook(func() {
+		go func() {
+			defer close(done)
+			_ = temporal.Wait(ctx) // it ends without only when it is stopped
+		}()
+	}, func() {
+		stop()
+		<-done
+	}))
+}
 
 // maxJournal is what a journal holds at most, in bytes: hours of an outage.
 const maxJournal = 1 << 30

@@ -16,7 +16,9 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.uber.org/fx"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"firebreak/internal/config"
 	"firebreak/internal/telemetry"
@@ -98,6 +100,9 @@ func (frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grp
 }
 
 func (f frontend) SignalWithStartWorkflowExecution(_ context.Context, r *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
+	if r.GetWorkflowId() == "" {
+		return nil, grpcstatus.Error(codes.InvalidArgument, "WorkflowId is not set on request.")
+	}
 	f.got <- r
 	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: true}, nil
 }

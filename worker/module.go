@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -23,7 +24,7 @@ import (
 // Module is the worker as a process. It wants a *config.Config, a *slog.Logger,
 // a *telemetry.Metrics and the client.Options of Temporal.
 var Module = fx.Module("worker",
-	temporalclient.Module,
+	temporalclient.Module(temporalclient.Worker),
 	evidence.Module,
 	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
@@ -112,10 +113,17 @@ func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 }
 
 func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
-	c client.Client, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
+	c client.Client, temporal *temporalclient.Monitor, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
 ) *Worker {
 	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, acts, watch, telemetry.Fatal(shutdown, log))
-	lc.Append(fx.StartStopHook(w.Start, func() {
+	// A server that comes up later is no crash loop.
+	start := func(ctx context.Context) error {
+		if err := temporal.Wait(ctx); err != nil {
+			return err
+		}
+		return w.Start(ctx)
+	}
+	lc.Append(fx.StartStopHook(start, func() {
 		ready.Drain()
 		w.Stop()
 	}))

@@ -15,7 +15,6 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/guard"
-	"firebreak/internal/temporalclient"
 	"firebreak/signals"
 	"firebreak/workflows"
 )
@@ -37,8 +36,7 @@ const cachedIncidents = 32
 
 // Worker runs playbooks and activities.
 type Worker struct {
-	client client.Client
-	guard  *guard.Watch
+	guard *guard.Watch
 	// workers are the one of playbooks and activities and, where people are to be
 	// told, the one of notifications.
 	workers []worker.Worker
@@ -60,7 +58,7 @@ func New(c client.Client, taskQueue string, perMinute int, acts *activities.Acti
 	})
 	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)
-	w := &Worker{client: c, guard: watch, workers: []worker.Worker{playbooks}}
+	w := &Worker{guard: watch, workers: []worker.Worker{playbooks}}
 	if acts.Notifier != nil {
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
@@ -75,12 +73,8 @@ func New(c client.Client, taskQueue string, perMinute int, acts *activities.Acti
 	return w
 }
 
-// Start waits until Temporal answers, so that a server that comes up later is
-// no crash loop, and begins to poll.
+// Start begins to poll.
 func (w *Worker) Start(ctx context.Context) error {
-	if err := temporalclient.WaitReady(ctx, w.client); err != nil {
-		return err
-	}
 	w.guard.Start(ctx)
 	for i, started := range w.workers {
 		if err := started.Start(); err != nil {

@@ -92,6 +92,9 @@ func prepare(t *testing.T, temporal *temporalServer, routes string, options sysd
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TEMPORAL_ADDRESS=" + temporal.address,
 		"SYSDIG_SECURE_API_TOKEN=" + f.sysdig.Config().Token, "FIREBREAK_WEBHOOK_TOKEN=" + webhookToken,
 	}
+	if temporal.tls != nil {
+		f.env = append(f.env, temporal.tls.env...)
+	}
 	f.args = []string{"--config", f.config, "--task-queue", f.host.Name, "--evidence-url", "file://" + f.evidenceDir, "--log-format", "json"}
 	return f
 }
@@ -189,6 +192,9 @@ func (f *installation) envOf(principal string) []string {
 	}
 	token, err := f.temporal.token(principal)
 	require.NoError(f.t, err)
+	if f.temporal.tls != nil { // without which it is refused: an API key is for TLS
+		return slices.Concat(f.env, []string{"TEMPORAL_API_KEY=" + token})
+	}
 	return slices.Concat(f.env, []string{"TEMPORAL_GRPC_META_AUTHORIZATION=Bearer " + token})
 }
 

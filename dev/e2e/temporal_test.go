@@ -26,6 +26,8 @@ type temporalServer struct {
 	// principals are who has a token, beside Firebreak's own processes. A server
 	// that has none does not authenticate.
 	principals []string
+	// tls is nil for a server in plain text.
+	tls *serverTLS
 }
 
 // startTemporal starts a server on a database in dir; port "0" picks a free one.
@@ -46,6 +48,9 @@ func (s *temporalServer) start(ctx context.Context, port string) error {
 		var token string
 		token, err = s.token("admin")
 		options.Credentials, options.ConnectionOptions.TLSDisabled = client.NewAPIKeyStaticCredentials(token), true
+	}
+	if s.tls != nil {
+		options.ConnectionOptions = client.ConnectionOptions{TLS: s.tls.admin}
 	}
 	if err == nil {
 		options.HostPort = s.address
@@ -70,6 +75,9 @@ func (s *temporalServer) launch(port string) (*process, error) {
 	for _, principal := range s.principals {
 		args = append(args, "--principal", principal)
 	}
+	if s.tls != nil {
+		args = append(args, s.tls.args...)
+	}
 	return launch(s.dir, "temporal", os.Environ(), filepath.Join(binaries, "dev"), args...)
 }
 
@@ -83,9 +91,15 @@ func (s *temporalServer) token(principal string) (string, error) {
 // authenticates: who has no token may only read.
 func ownTemporal(t *testing.T, principals ...string) *temporalServer {
 	t.Helper()
+	return securedTemporal(t, nil, principals...)
+}
+
+// securedTemporal is ownTemporal over TLS.
+func securedTemporal(t *testing.T, tls *serverTLS, principals ...string) *temporalServer {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	s := &temporalServer{dir: t.TempDir(), principals: principals}
+	s := &temporalServer{dir: t.TempDir(), principals: principals, tls: tls}
 	require.NoError(t, s.start(ctx, "0"))
 	t.Cleanup(func() { s.stop() }) // it may be another process by then
 	return s
@@ -97,7 +111,7 @@ func (s *temporalServer) restart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("restart temporal server: %w", err)
 	}
-	again := &temporalServer{dir: s.dir, settings: s.settings, principals: s.principals}
+	again := &temporalServer{dir: s.dir, settings: s.settings, principals: s.principals, tls: s.tls}
 	if err := again.start(ctx, port); err != nil {
 		return err
 	}

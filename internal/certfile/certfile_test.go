@@ -7,23 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"firebreak/internal/certfile"
 	"firebreak/internal/certfile/certtest"
 )
-
-// replace writes a file anew, with a time of its own: two writes may fall into
-// one tick of the file system's clock.
-func replace(t *testing.T, path string, content []byte) {
-	t.Helper()
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, content, 0o600))
-	require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime().Add(time.Second)))
-}
 
 func TestACertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 	t.Parallel()
@@ -40,11 +29,11 @@ func TestACertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 	}
 	require.Equal(t, first.TLS(t).Certificate[0], current())
 
-	replace(t, cert, second.Cert)
+	certtest.Replace(t, cert, second.Cert)
 	require.Equal(t, first.TLS(t).Certificate[0], current(), "a certificate without its key is not used")
 	require.Equal(t, first.TLS(t).Certificate[0], current())
 	require.Equal(t, 1, strings.Count(text.String(), "cannot be used"), "and is told once")
-	replace(t, key, second.Key)
+	certtest.Replace(t, key, second.Key)
 	require.Equal(t, second.TLS(t).Certificate[0], current())
 	require.NoError(t, os.Remove(cert))
 	require.Equal(t, second.TLS(t).Certificate[0], current(), "what is gone stays in use")
@@ -66,11 +55,11 @@ func TestAuthoritiesAreReadAnewWhenTheirFileChanges(t *testing.T) {
 		return p
 	}
 	require.True(t, want(first.PEM).Equal(pool.Authorities()))
-	replace(t, path, append(bytes.Clone(first.PEM), second.PEM...))
+	certtest.Replace(t, path, append(bytes.Clone(first.PEM), second.PEM...))
 	require.True(t, want(first.PEM, second.PEM).Equal(pool.Authorities()))
-	replace(t, path, []byte("half written"))
+	certtest.Replace(t, path, []byte("half written"))
 	require.True(t, want(first.PEM, second.PEM).Equal(pool.Authorities()))
-	replace(t, path, second.PEM)
+	certtest.Replace(t, path, second.PEM)
 	require.True(t, want(second.PEM).Equal(pool.Authorities()))
 }
 

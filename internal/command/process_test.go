@@ -89,8 +89,13 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 		evidence string
 		want     map[string]bool
 	}{
-		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "evidence store": true, "notifications": true}},
-		"all wrong":     {"wrong", "s3://bucket", map[string]bool{"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "notifications": true}},
+		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{
+			"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "sysdig permissions": true, "sysdig actions": true,
+			"sysdig captures": true, "sysdig events": true, "evidence store": true, "journal": true, "notifications": true, "hooks": true,
+		}},
+		"all wrong": {"wrong", "s3://bucket", map[string]bool{
+			"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "journal": true, "notifications": true, "hooks": true,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,10 +203,10 @@ notify:
 				OK            bool
 			}
 			require.NoError(t, json.Unmarshal(out.Bytes(), &checks), out.String())
-			last := checks[len(checks)-1]
-			require.Equal(t, "notifications", last.Check)
-			require.Equal(t, c.ok, last.OK)
-			require.Equal(t, c.detail, last.Detail)
+			of := checks[len(checks)-2]
+			require.Equal(t, "notifications", of.Check)
+			require.Equal(t, c.ok, of.OK)
+			require.Equal(t, c.detail, of.Detail)
 			require.Empty(t, asked)
 		})
 	}

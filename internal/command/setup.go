@@ -5,19 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/sdk/client"
 
 	"firebreak/internal/config"
 	"firebreak/internal/evidence"
+	"firebreak/internal/journal"
 	"firebreak/internal/notify"
-	"firebreak/internal/sysdig"
-	"firebreak/internal/temporalclient"
 )
 
 // checkTimeout bounds each check: a host that swallows packets must not hide
@@ -27,10 +23,23 @@ const checkTimeout = 10 * time.Second
 // evidenceProbe is what setup stores, again and again, to see that it can.
 const evidenceProbe = "setup/writable.txt"
 
-// check is the result of one check.
+// level is how a check came out.
+type level string
+
+// The levels. A warning is about what works, but not as one may expect; it does
+// not make setup fail.
+const (
+	levelOK   level = "ok"
+	levelWarn level = "warn"
+	levelFail level = "fail"
+)
+
+// check is the result of one check. OK is false for those that fail, and true
+// for a warning.
 type check struct {
 	Name   string `json:"check"`
 	OK     bool   `json:"ok"`
+	Level  level  `json:"level"`
 	Detail string `json:"detail"`
 }
 
@@ -39,8 +48,9 @@ func (s *session) setupCommand() *cobra.Command {
 		Use:   "setup",
 		Short: "Register the search attributes and check that everything is reachable",
 		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
-			"checks the configuration, Temporal, the Sysdig tokens, the evidence store and the URLs of notifications, to\n" +
-			"which it sends nothing. Exit code 1 if a check fails.",
+			"checks the configuration, Temporal, the Sysdig tokens and what they may do, the routes' actions, the evidence\n" +
+			"store, the journal, and the URLs of notifications and hooks, to which it sends nothing. Exit code 1 if a\n" +
+			"check fails; a warning does not.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := s.checks(cmd)
@@ -53,7 +63,7 @@ func (s *session) setupCommand() *cobra.Command {
 			return nil
 		},
 	}
-	addSettings(cmd, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagEvidenceURL)
+	addSettings(cmd, flagTaskQueue, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagEvidenceURL, flagJournal, flagMode)
 	return cmd
 }
 
@@ -63,11 +73,12 @@ func (s *session) checks(cmd *cobra.Command) []check {
 	ctx := cmd.Context()
 	cfg, err := s.load(cmd)
 	checks := []check{result("config", configDetail(cfg), err)}
-	checks = append(checks, s.checkTemporal(ctx)...)
+	checks = append(checks, s.checkTemporal(ctx, cfg)...)
 	if err != nil {
 		return checks
 	}
-	return append(append(checks, checkSysdig(ctx, cfg)...), checkEvidence(ctx, cfg.Evidence.URL), checkNotifications(cfg))
+	checks = append(checks, checkSysdig(ctx, cfg)...)
+	return append(checks, checkEvidence(ctx, cfg.Evidence.URL), checkJournal(cfg.Starter.Journal), checkNotifications(cfg), checkHooks(cfg))
 }
 
 func configDetail(cfg *config.Config) string {
@@ -75,74 +86,6 @@ func configDetail(cfg *config.Config) string {
 		return ""
 	}
 	return fmt.Sprintf("%d routes, %d sources, trust %s", len(cfg.Routes), len(cfg.Starter.Sources), cfg.Approvals.Trust)
-}
-
-func (s *session) checkTemporal(ctx context.Context) []check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	c, options, err := s.client()
-	if err != nil {
-		return []check{result("temporal", "", err)}
-	}
-	defer c.Close()
-	if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-		return []check{result("temporal", "", fmt.Errorf("connect to %s: %w", options.HostPort, err))}
-	}
-	added, err := temporalclient.RegisterSearchAttributes(ctx, c, options.Namespace)
-	detail := "all were there"
-	if len(added) > 0 {
-		detail = "added " + strings.Join(added, ", ")
-	}
-	return []check{
-		result("temporal", fmt.Sprintf("%s, namespace %s", options.HostPort, options.Namespace), nil),
-		result("search attributes", detail, err),
-	}
-}
-
-// checkSysdig checks the accounts side by side: many tenants whose hosts swallow
-// packets are waited for once.
-func checkSysdig(ctx context.Context, cfg *config.Config) []check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	accounts, err := cfg.SysdigAccounts()
-	if err != nil {
-		return []check{result("sysdig token", "", err)}
-	}
-	checks := make([][]check, len(accounts))
-	var group sync.WaitGroup
-	for i := range accounts {
-		group.Go(func() { checks[i] = checkAccount(ctx, &accounts[i]) })
-	}
-	group.Wait()
-	return slices.Concat(checks...)
-}
-
-// checkAccount checks an account's token, and that of the one without a name in
-// two lines.
-func checkAccount(ctx context.Context, account *config.Account) []check {
-	name := "sysdig token"
-	if account.Tenant != "" {
-		name = "sysdig tenant " + account.Tenant
-	}
-	of, err := account.Resolve()
-	if err != nil {
-		return []check{result(name, "", err)}
-	}
-	c, err := sysdig.NewClient(of)
-	if err != nil {
-		return []check{result(name, "", err)}
-	}
-	user, err := c.Me(ctx)
-	if err != nil {
-		return []check{result(name, "", err)}
-	}
-	agents, err := c.ConnectedAgents(ctx)
-	whose := fmt.Sprintf("%s of customer %s (%s) at %s", user.Username, user.CustomerID, user.CustomerName, of.AppURL)
-	connected := fmt.Sprintf("%d connected", len(agents))
-	if account.Tenant != "" {
-		return []check{result(name, whose+", agents: "+connected, err)}
-	}
-	return []check{result(name, whose, nil), result("sysdig agents", connected, err)}
 }
 
 func checkEvidence(ctx context.Context, url string) check {
@@ -154,6 +97,24 @@ func checkEvidence(ctx context.Context, url string) check {
 		err = errors.Join(err, store.Close())
 	}
 	return result("evidence store", url+" is writable", err)
+}
+
+// checkJournal looks at the journal, which a starter may have open just now.
+func checkJournal(dir string) check {
+	if dir == "" {
+		return result("journal", "none: while Temporal does not answer, events are refused with 503", nil)
+	}
+	state, err := journal.Look(dir)
+	switch {
+	case err != nil:
+		return result("journal", "", err)
+	case state.Held:
+		return result("journal", dir+" is in use by another process: a starter that runs", nil)
+	case state.Depth > 0:
+		return warning("journal", fmt.Sprintf("%d messages wait in %s, and no starter delivers them", state.Depth, dir))
+	default:
+		return result("journal", dir+" is writable, and no starter uses it now", nil)
+	}
 }
 
 // checkNotifications makes the senders, and sends nothing: nobody is to be woken
@@ -170,12 +131,31 @@ func checkNotifications(cfg *config.Config) check {
 	return result("notifications", fmt.Sprintf("%d channels", sender.Channels()), nil)
 }
 
+// checkHooks looks up what hooks are made of, and calls none: that opens tickets.
+func checkHooks(cfg *config.Config) check {
+	all, err := cfg.ResolveHooks()
+	var unused []string
+	for i := range all {
+		if len(all[i].Routes) == 0 {
+			unused = append(unused, all[i].Name)
+		}
+	}
+	if err == nil && len(unused) > 0 {
+		return warning("hooks", "no route calls "+strings.Join(unused, ", "))
+	}
+	return result("hooks", fmt.Sprintf("%d hooks; none was called", len(all)), err)
+}
+
 // result is a check that passed unless err says why it failed.
 func result(name, detail string, err error) check {
 	if err != nil {
-		return check{Name: name, Detail: err.Error()}
+		return check{Name: name, Level: levelFail, Detail: err.Error()}
 	}
-	return check{Name: name, OK: true, Detail: detail}
+	return check{Name: name, OK: true, Level: levelOK, Detail: detail}
+}
+
+func warning(name, detail string) check {
+	return check{Name: name, OK: true, Level: levelWarn, Detail: detail}
 }
 
 func countFailed(checks []check) int {
@@ -189,12 +169,9 @@ func countFailed(checks []check) int {
 }
 
 func writeChecks(w io.Writer, checks []check) error {
+	words := map[level]string{levelOK: "ok  ", levelWarn: "warn", levelFail: "FAIL"}
 	for _, c := range checks {
-		line := fmt.Sprintf("ok    %s: %s", c.Name, plain(c.Detail))
-		if !c.OK {
-			line = fmt.Sprintf("FAIL  %s: %s", c.Name, plain(c.Detail))
-		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
+		if _, err := fmt.Fprintf(w, "%s  %s: %s\n", words[c.Level], c.Name, plain(c.Detail)); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
 	}

@@ -63,7 +63,7 @@ func (s *session) connect(ctx context.Context) (Temporal, error) {
 	defer cancel()
 	if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("connect to Temporal at %s: %w", options.HostPort, err)
+		return nil, temporalclient.Diagnose(ctx, options, err)
 	}
 	return c, nil
 }

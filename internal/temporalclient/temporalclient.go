@@ -5,17 +5,17 @@ package temporalclient
 
 import (
 	"cmp"
-	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
+
+	"firebreak/internal/certfile"
 )
 
 // Options reads the connection's settings from where the `temporal` command
@@ -24,8 +24,19 @@ import (
 // TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults: 127.0.0.1:7233
 // and namespace "default". A nil env is the environment of the process, a nil
 // metrics none.
+//
+// A client certificate that comes from files is read anew when they change: the
+// next connection shows it. A server ends connections after a while, five minutes
+// by default. All else is as it was at the start.
 func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
-	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: env})
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: env})
+	var opts client.Options
+	if err == nil {
+		opts, err = profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
+	}
+	if err == nil && opts.ConnectionOptions.TLS != nil && profile.TLS != nil && profile.TLS.ClientCertPath != "" {
+		err = rotate(opts.ConnectionOptions.TLS, profile.TLS, logger)
+	}
 	if err != nil {
 		return client.Options{}, fmt.Errorf("read Temporal connection settings: %w", err)
 	}
@@ -36,33 +47,26 @@ func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.Metric
 	return opts, nil
 }
 
+// rotate has the client certificate read anew when its files change.
+func rotate(config *tls.Config, of *envconfig.ClientConfigTLS, logger *slog.Logger) error {
+	pair, err := certfile.NewPair(of.ClientCertPath, of.ClientKeyPath, logger)
+	if err != nil {
+		return err
+	}
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.Certificate(nil) }
+	return nil
+}
+
 // New returns a client that connects when it is first used.
-func New(opts client.Options) (client.Client, error) {
+func New(opts client.Options) (client.Client, error) { return newClient(opts, nil) }
+
+// newClient also has noticed called whenever the server refuses something.
+func newClient(opts client.Options, noticed func()) (client.Client, error) {
 	dial := &opts.ConnectionOptions.DialOptions
-	*dial = append(slices.Clip(*dial), grpc.WithChainUnaryInterceptor(captureStarted))
+	*dial = append(slices.Clip(*dial), grpc.WithChainUnaryInterceptor(captureStarted, refusals(opts, noticed)))
 	c, err := client.NewLazyClient(opts)
 	if err != nil {
 		return nil, fmt.Errorf("create Temporal client: %w", err)
 	}
 	return c, nil
-}
-
-// healthInterval is the time between two health checks while waiting.
-const healthInterval = 500 * time.Millisecond
-
-// WaitReady returns when Temporal answers that it is healthy. While it does not,
-// it is asked again every half second until ctx ends, and the error is the last
-// answer's.
-func WaitReady(ctx context.Context, c client.Client) error {
-	for {
-		_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for Temporal: %w", errors.Join(context.Cause(ctx), err))
-		case <-time.After(healthInterval):
-		}
-	}
 }

@@ -7,10 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
@@ -18,9 +18,12 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"firebreak/internal/temporalclient"
+	"firebreak/signals"
 )
 
 // frontend is as much of a Temporal server as these tests talk to, over gRPC.
@@ -30,19 +33,60 @@ type frontend struct {
 	grpc_health_v1.UnimplementedHealthServer
 
 	started   atomic.Bool
+	tried     atomic.Int32 // how often somebody polled
+	strange   bool         // whoever asks has credentials of another server
 	unhealthy atomic.Int32 // how many health checks fail first
 
 	mu         sync.Mutex
+	refusal    error
 	attributes map[string]enums.IndexedValueType
 	added      int
+	// unlisted and closed are whether search attributes are not listed for
+	// everybody, and not added.
+	unlisted, closed bool
+}
+
+// CountWorkflowExecutions searches as far as it knows the attribute.
+func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name, _, _ := strings.Cut(r.GetQuery(), " ")
+	if _, known := f.attributes[name]; !known {
+		return nil, status.Error(codes.InvalidArgument, "invalid query")
+	}
+	return &workflowservice.CountWorkflowExecutionsResponse{}, nil
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	if f.strange {
+		return nil, denied
+	}
 	return &workflowservice.GetSystemInfoResponse{}, nil
 }
 
-func (f *frontend) SignalWithStartWorkflowExecution(context.Context, *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
+func (f *frontend) SignalWithStartWorkflowExecution(_ context.Context, r *workflowservice.SignalWithStartWorkflowExecutionRequest) (*workflowservice.SignalWithStartWorkflowExecutionResponse, error) {
+	if err := f.refuse(); err != nil {
+		return nil, err
+	}
+	if r.GetWorkflowId() == "" {
+		return nil, status.Error(codes.InvalidArgument, "WorkflowId is not set on request.")
+	}
 	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: f.started.Load()}, nil
+}
+
+func (f *frontend) PollWorkflowTaskQueue(context.Context, *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
+	f.tried.Add(1)
+	if err := f.refuse(); err != nil {
+		return nil, err
+	}
+	return nil, status.Error(codes.InvalidArgument, "TaskQueue is not set on request.")
+}
+
+// refuse is what the frontend is to refuse calls with.
+func (f *frontend) refuse() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refusal
 }
 
 func (f *frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
@@ -55,12 +99,18 @@ func (f *frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*
 func (f *frontend) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest) (*operatorservice.ListSearchAttributesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.unlisted {
+		return nil, denied
+	}
 	return &operatorservice.ListSearchAttributesResponse{CustomAttributes: f.attributes}, nil
 }
 
 func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.AddSearchAttributesRequest) (*operatorservice.AddSearchAttributesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return nil, denied
+	}
 	f.added++
 	for name, kind := range r.GetSearchAttributes() {
 		f.attributes[name] = kind
@@ -92,18 +142,24 @@ func options(t *testing.T, env environment) client.Options {
 
 func connect(t *testing.T, f *frontend) client.Client {
 	t.Helper()
+	c, err := temporalclient.New(options(t, environment{"TEMPORAL_ADDRESS": serve(t, f)}))
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// serve serves a frontend and returns where.
+func serve(t *testing.T, f *frontend, o ...grpc.ServerOption) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server := grpc.NewServer()
+	server := grpc.NewServer(o...)
 	workflowservice.RegisterWorkflowServiceServer(server, f)
 	operatorservice.RegisterOperatorServiceServer(server, f)
 	grpc_health_v1.RegisterHealthServer(server, f)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	c, err := temporalclient.New(options(t, environment{"TEMPORAL_ADDRESS": listener.Addr().String()}))
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return c
+	return listener.Addr().String()
 }
 
 func TestSettingsAreThoseOfTheTemporalCommand(t *testing.T) {
@@ -132,21 +188,7 @@ func TestAClientToAnAbsentServerIsCreated(t *testing.T) {
 	t.Parallel()
 	c, err := temporalclient.New(options(t, environment{"TEMPORAL_ADDRESS": "127.0.0.1:1"}))
 	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err = temporalclient.WaitReady(ctx, c)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "wait for Temporal")
-	require.ErrorContains(t, err, "127.0.0.1:1", "the reason is told")
-}
-
-func TestWaitReadyWaitsUntilTheServerIsHealthy(t *testing.T) {
-	t.Parallel()
-	f := &frontend{}
-	f.unhealthy.Store(2)
-	require.NoError(t, temporalclient.WaitReady(t.Context(), connect(t, f)))
-	require.Negative(t, f.unhealthy.Load(), "the third check succeeded")
+	c.Close()
 }
 
 func TestStartedTellsAnOpenedIncidentFromAJoinedOne(t *testing.T) {
@@ -170,13 +212,13 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 	t.Parallel()
 	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}}
 	c := connect(t, f)
-	added, err := temporalclient.RegisterSearchAttributes(t.Context(), c, "default")
+	added, err := temporalclient.RegisterSearchAttributes(t.Context(), c, client.Options{Namespace: "default"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"IncidentState", "IncidentHost", "IncidentContainer", "IncidentPending", "IncidentSeverity"}, added)
 	require.Equal(t, enums.INDEXED_VALUE_TYPE_INT, f.attributes["IncidentSeverity"])
 	require.Equal(t, enums.INDEXED_VALUE_TYPE_KEYWORD, f.attributes["IncidentState"])
 
-	added, err = temporalclient.RegisterSearchAttributes(t.Context(), c, "default")
+	added, err = temporalclient.RegisterSearchAttributes(t.Context(), c, client.Options{Namespace: "default"})
 	require.NoError(t, err)
 	require.Empty(t, added)
 	require.Equal(t, 1, f.added, "nothing missing, nothing asked")
@@ -185,7 +227,44 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 func TestASearchAttributeOfAnotherTypeIsRefusedBeforeAnythingChanges(t *testing.T) {
 	t.Parallel()
 	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentSeverity": enums.INDEXED_VALUE_TYPE_TEXT}}
-	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), "soc")
+	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc"})
 	require.EqualError(t, err, `search attribute IncidentSeverity exists in namespace "soc" with type Text: want Int`)
 	require.Zero(t, f.added)
+}
+
+func TestSearchAttributesThatCannotBeRegisteredAreNamedWithTheCommandThatDoesIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		unlisted bool
+		address  string
+		want     string
+	}{
+		"listed": {false, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentHost --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentContainer --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentPending --type Keyword" +
+			" && temporal operator search-attribute create --namespace soc --name IncidentSeverity --type Int"},
+		"not listed": {true, "", "; run: temporal operator search-attribute create --namespace soc --name IncidentState "},
+		"Temporal Cloud": {true, "soc.a2dd6.tmprl.cloud:7233", "; run: tcld namespace search-attributes add --namespace soc --search-attribute IncidentState=Keyword" +
+			" --search-attribute IncidentHost=Keyword --search-attribute IncidentContainer=Keyword --search-attribute IncidentPending=Keyword --search-attribute IncidentSeverity=Int"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}, unlisted: c.unlisted, closed: true}
+			_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc", HostPort: c.address})
+			require.ErrorContains(t, err, `IncidentState, IncidentHost, IncidentContainer, IncidentPending, IncidentSeverity are missing in namespace "soc", and cannot be registered here: Request unauthorized.`)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestSearchAttributesThatAreThereNeedNoPermissionToRegister(t *testing.T) {
+	t.Parallel()
+	f := &frontend{attributes: map[string]enums.IndexedValueType{}, unlisted: true, closed: true}
+	for _, key := range signals.SearchAttributeKeys() {
+		f.attributes[key.GetName()] = key.GetValueType()
+	}
+	added, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc"})
+	require.NoError(t, err)
+	require.Empty(t, added)
 }

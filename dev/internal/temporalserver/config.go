@@ -50,13 +50,16 @@ func settings() map[string]any {
 	}
 }
 
-func newTemporal(o Options, a *authority, database *config.SQL, l *logger) (temporal.Server, error) {
+func newTemporal(o Options, a *authority, s *secrecy, database *config.SQL, l *logger) (temporal.Server, error) {
 	names := temporal.DefaultServices
 	// Named, because the server warns of what is left to its defaults.
 	authorizer, claims := authorization.NewNoopAuthorizer(), authorization.NewNoopClaimMapper()
-	if a != nil {
-		// The server's own workers have no token, but a frontend to themselves.
+	if a != nil || s != nil {
+		// The server's own workers have no token and no certificate, but a frontend
+		// to themselves.
 		names = append(slices.Clone(names), string(primitives.InternalFrontendService))
+	}
+	if a != nil {
 		authorizer, claims = authorization.NewDefaultAuthorizer(), newClaimMapper(a.keys, l)
 	}
 	services, hosts, err := services(o, names)
@@ -70,7 +73,7 @@ func newTemporal(o Options, a *authority, database *config.SQL, l *logger) (temp
 		dynamic[dynamicconfig.MakeKey(key)] = value
 	}
 	return temporal.NewServer(
-		temporal.WithConfig(serverConfig(o, database, services)),
+		temporal.WithConfig(serverConfig(o, s, database, services)),
 		temporal.ForServices(names),
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(l),
@@ -80,12 +83,12 @@ func newTemporal(o Options, a *authority, database *config.SQL, l *logger) (temp
 	)
 }
 
-func serverConfig(o Options, database *config.SQL, services map[string]config.Service) *config.Config {
+func serverConfig(o Options, s *secrecy, database *config.SQL, services map[string]config.Service) *config.Config {
 	disabled := config.ArchivalNamespaceDefaults{
 		History:    config.HistoryArchivalNamespaceDefaults{State: "disabled"},
 		Visibility: config.VisibilityArchivalNamespaceDefaults{State: "disabled"},
 	}
-	return &config.Config{
+	c := &config.Config{
 		Persistence: config.Persistence{
 			DefaultStore:     storeName,
 			VisibilityStore:  storeName,
@@ -114,6 +117,10 @@ func serverConfig(o Options, database *config.SQL, services map[string]config.Se
 		},
 		NamespaceDefaults: config.NamespaceDefaults{Archival: disabled},
 	}
+	if s != nil {
+		c.Global.TLS.Frontend.Server = s.server
+	}
+	return c
 }
 
 // services gives each of the server's services its port: the frontend the one

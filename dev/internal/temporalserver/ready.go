@@ -29,7 +29,11 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	options := client.Options{HostPort: s.Address(), Logger: log.NewStructuredLogger(s.options.Logger)}
 	if s.authority != nil {
 		options.Credentials = client.NewAPIKeyStaticCredentials(s.authority.admin)
-		options.ConnectionOptions.TLSDisabled = true // which a key would turn on
+		options.ConnectionOptions.TLSDisabled = s.secrecy == nil // a key would turn it on
+	}
+	var err error
+	if options.ConnectionOptions.TLS, err = s.secrecy.client(); err != nil {
+		return fmt.Errorf("await temporal: %w", err)
 	}
 	c, err := client.NewLazyClient(options)
 	if err != nil {

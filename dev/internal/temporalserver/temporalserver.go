@@ -2,9 +2,10 @@
 // process, on one SQLite database, with the namespaces and search attributes
 // Firebreak needs: what `temporal server start-dev` does, as a library.
 //
-// It is for demonstrations, tests and benchmarks. Nothing is encrypted and, unless
-// Options.Auth says otherwise, nobody is authenticated, so it binds to loopback
-// addresses and refuses any other. The product must not import it.
+// It is for demonstrations, tests and benchmarks. Unless Options.TLS and
+// Options.Auth say otherwise, nothing is encrypted and nobody is authenticated, so
+// it binds to loopback addresses and refuses any other. The product must not
+// import it.
 package temporalserver
 
 import (
@@ -57,6 +58,8 @@ type Options struct {
 	// Auth makes the server authenticate its callers. Nil lets everybody do
 	// everything.
 	Auth *Auth
+	// TLS makes the server speak TLS with its callers. Nil leaves it in plain text.
+	TLS *TLS
 	// Logger takes the server's log, as much as its level lets through; the
 	// server has much to say below warning. Nil discards it.
 	Logger *slog.Logger
@@ -66,6 +69,7 @@ type Options struct {
 type Server struct {
 	options   Options
 	authority *authority
+	secrecy   *secrecy
 	logger    *logger
 	temporal  temporal.Server
 	ui        *uiserver.Server
@@ -108,11 +112,14 @@ func newServer(options Options) (*Server, error) {
 	if s.authority, err = openAuthority(options); err != nil {
 		return nil, err
 	}
-	if s.temporal, err = newTemporal(options, s.authority, database, s.logger); err != nil {
+	if s.secrecy, err = newSecrecy(options.TLS); err != nil {
+		return nil, err
+	}
+	if s.temporal, err = newTemporal(options, s.authority, s.secrecy, database, s.logger); err != nil {
 		return nil, fmt.Errorf("configure temporal: %w", err)
 	}
 	if !options.Headless {
-		s.ui = newUI(options)
+		s.ui = newUI(options, s.secrecy)
 	}
 	return s, nil
 }
@@ -149,7 +156,7 @@ func (s *Server) stopAll() {
 func (o Options) complete() (Options, error) {
 	o.IP = cmp.Or(o.IP, defaultIP)
 	if ip := net.ParseIP(o.IP); ip == nil || !ip.IsLoopback() {
-		return o, fmt.Errorf("ip %q: want a loopback address such as %s, since nothing is encrypted and anybody may read", o.IP, defaultIP)
+		return o, fmt.Errorf("ip %q: want a loopback address such as %s, since anybody may read", o.IP, defaultIP)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -158,7 +165,7 @@ func (o Options) complete() (Options, error) {
 	if slices.Contains(o.Namespaces, "") {
 		return o, errors.New(`namespace "": want a name`)
 	}
-	if err := o.Auth.check(); err != nil {
+	if err := errors.Join(o.Auth.check(), o.TLS.check()); err != nil {
 		return o, err
 	}
 

@@ -9,11 +9,12 @@ import (
 )
 
 // newUI makes the Web UI; its pages are compiled in.
-func newUI(o Options) *uiserver.Server {
+func newUI(o Options, s *secrecy) *uiserver.Server {
 	return uiserver.NewServer(server_options.WithConfigProvider(&config.Config{
 		Host:                host(o.IP),
 		Port:                o.UIPort,
 		TemporalGRPCAddress: o.address(),
+		TLS:                 s.ui(),
 		EnableUI:            true,
 		// The page is served over plain HTTP, where a browser drops secure cookies.
 		CORS:             config.CORS{CookieInsecure: true},

@@ -118,6 +118,16 @@ func WriteFile(t testing.TB, name string, content []byte) string {
 	return path
 }
 
+// Replace writes a file anew, with a time of its own: two writes may fall into one
+// tick of the file system's clock.
+func Replace(t testing.TB, path string, content []byte) {
+	t.Helper()
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	require.NoError(t, os.Chtimes(path, time.Time{}, info.ModTime().Add(time.Second)))
+}
+
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
