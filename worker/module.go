@@ -21,7 +21,8 @@ import (
 )
 
 // Module is the worker as a process. It wants a *config.Config, a *slog.Logger,
-// a *telemetry.Metrics and the client.Options of Temporal.
+// a *telemetry.Metrics, the client.Options of Temporal, and the [Version] that
+// the worker runs as.
 var Module = fx.Module("worker",
 	temporalclient.Module,
 	evidence.Module,
@@ -112,9 +113,9 @@ func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 }
 
 func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
-	c client.Client, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
+	version Version, c client.Client, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
 ) *Worker {
-	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, acts, watch, telemetry.Fatal(shutdown, log))
+	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, version, acts, watch, telemetry.Fatal(shutdown, log))
 	lc.Append(fx.StartStopHook(w.Start, func() {
 		ready.Drain()
 		w.Stop()
