@@ -22,7 +22,8 @@ import (
 )
 
 // Module is the worker as a process. It wants a *config.Config, a *slog.Logger,
-// a *telemetry.Metrics and the client.Options of Temporal.
+// a *telemetry.Metrics, the client.Options of Temporal, and the [Version] that
+// the worker runs as.
 var Module = fx.Module("worker",
 	temporalclient.Module(temporalclient.Worker),
 	evidence.Module,
@@ -113,9 +114,9 @@ func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 }
 
 func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
-	c client.Client, temporal *temporalclient.Monitor, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
+	version Version, c client.Client, temporal *temporalclient.Monitor, acts *activities.Activities, watch *guard.Watch, ready *telemetry.Readiness, log *slog.Logger,
 ) *Worker {
-	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, acts, watch, telemetry.Fatal(shutdown, log))
+	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, version, acts, watch, telemetry.Fatal(shutdown, log))
 	// A server that comes up later is no crash loop.
 	start := func(ctx context.Context) error {
 		if err := temporal.Wait(ctx); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/deployment/v1"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -44,15 +46,23 @@ func (f *frontend) poll(ctx context.Context, name string) {
 
 func (f *frontend) PollWorkflowTaskQueue(ctx context.Context, r *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
 	if r.GetTaskQueue().GetNormalName() == "" { // else the queue is one worker's own
-		f.poll(ctx, "workflows of "+r.GetTaskQueue().GetName())
+		f.poll(ctx, "workflows of "+r.GetTaskQueue().GetName()+as(r.GetDeploymentOptions()))
 	}
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 func (f *frontend) PollActivityTaskQueue(ctx context.Context, r *workflowservice.PollActivityTaskQueueRequest) (*workflowservice.PollActivityTaskQueueResponse, error) {
-	f.poll(ctx, "activities of "+r.GetTaskQueue().GetName())
+	f.poll(ctx, "activities of "+r.GetTaskQueue().GetName()+as(r.GetDeploymentOptions()))
 	return nil, ctx.Err()
+}
+
+// as is the version that somebody polls as.
+func as(o *deployment.WorkerDeploymentOptions) string {
+	if o.GetWorkerVersioningMode() != enums.WORKER_VERSIONING_MODE_VERSIONED {
+		return ""
+	}
+	return " as " + o.GetDeploymentName() + ":" + o.GetBuildId()
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
@@ -73,10 +83,16 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		notifier *notify.Sender
+		version  worker.Version
 		want     []string
 	}{
-		"somebody is told": {sender, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
-		"nobody is told":   {nil, []string{"workflows of q", "activities of q"}},
+		"somebody is told": {sender, worker.Version{}, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
+		"nobody is told":   {nil, worker.Version{}, []string{"workflows of q", "activities of q"}},
+		"by a version": {
+			sender,
+			worker.Version{DeploymentName: "d", BuildID: "1"},
+			[]string{"workflows of q as d:1", "activities of q as d:1", "activities of q-notifications as d:1"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +112,7 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 			temporal, err := client.NewLazyClient(client.Options{HostPort: listener.Addr().String(), Logger: log.NewStructuredLogger(discard)})
 			require.NoError(t, err)
 			t.Cleanup(temporal.Close)
-			w := worker.New(temporal, "q", 0, &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
+			w := worker.New(temporal, "q", 0, c.version, &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
 			require.NoError(t, w.Start(t.Context()))
 			var polls []string
 			for range c.want {

@@ -6,6 +6,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -37,6 +38,10 @@ const cachedIncidents = 32
 // Worker runs playbooks and activities.
 type Worker struct {
 	guard *guard.Watch
+	log   *slog.Logger
+	queue string
+	// version is the one of a Worker Deployment that it runs as.
+	version Version
 	// workers are the one of playbooks and activities and, where people are to be
 	// told, the one of notifications.
 	workers []worker.Worker
@@ -46,8 +51,10 @@ type Worker struct {
 // activity that notifies on one of its own if there is somebody to be told.
 // The activities ask the watch whether containment is frozen. At most perMinute of
 // them are begun on the queue in a minute, by all its workers together; 0 is no
-// limit. Failed is told when the worker cannot go on.
-func New(c client.Client, taskQueue string, perMinute int, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
+// limit. The worker runs as a version of a Worker Deployment, if there is one:
+// so does the worker of notifications, or those of pinned incidents would be
+// sent by another version. Failed is told when the worker cannot go on.
+func New(c client.Client, taskQueue string, perMinute int, version Version, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
 	worker.SetStickyWorkflowCacheSize(cachedIncidents) // of the process, says the SDK
 	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
@@ -55,10 +62,11 @@ func New(c client.Client, taskQueue string, perMinute int, acts *activities.Acti
 		OnFatalError:                 failed,
 		TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
 		Interceptors:                 only,
+		DeploymentOptions:            version.options(),
 	})
 	workflows.Register(playbooks, watch.Thawed)
 	playbooks.RegisterActivity(acts)
-	w := &Worker{guard: watch, workers: []worker.Worker{playbooks}}
+	w := &Worker{guard: watch, log: acts.Log, queue: taskQueue, version: version, workers: []worker.Worker{playbooks}}
 	if acts.Notifier != nil {
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
@@ -66,6 +74,7 @@ func New(c client.Client, taskQueue string, perMinute int, acts *activities.Acti
 			Interceptors:                     only,
 			DisableWorkflowWorker:            true,
 			MaxConcurrentActivityTaskPollers: notificationPollers,
+			DeploymentOptions:                version.options(),
 		})
 		notifications.RegisterActivity(acts.Notify)
 		w.workers = append(w.workers, notifications)
@@ -83,6 +92,11 @@ func (w *Worker) Start(ctx context.Context) error {
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
+	of := []any{"queue", w.queue}
+	if w.version != (Version{}) {
+		of = append(of, "deployment", w.version.DeploymentName, "build_id", w.version.BuildID)
+	}
+	w.log.InfoContext(ctx, "The worker has started.", of...)
 	return nil
 }
 

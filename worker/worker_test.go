@@ -16,7 +16,7 @@ import (
 func TestTheModuleNeedsNothingItIsNotGiven(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, fx.ValidateApp(
-		fx.Supply(&config.Config{}, &telemetry.Metrics{}, slog.New(slog.DiscardHandler), client.Options{}),
+		fx.Supply(&config.Config{}, &telemetry.Metrics{}, slog.New(slog.DiscardHandler), client.Options{}, worker.Version{}),
 		worker.Module,
 	))
 }

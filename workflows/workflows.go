@@ -9,7 +9,9 @@
 //
 // A playbook that has landed keeps replaying its stored histories
 // (testdata/histories): a change of its commands goes through
-// workflow.GetVersion.
+// workflow.GetVersion. So workers without versions can be replaced while incidents
+// wait, and the guard can move from version to version of those that have one.
+// Incidents stay on theirs, also where they continue as new.
 package workflows
 
 import (
@@ -29,5 +31,8 @@ func Register(r worker.WorkflowRegistry, t Thawed) {
 	r.RegisterWorkflowWithOptions(func(ctx workflow.Context, in signals.ManualInput) (signals.Page, error) {
 		return ResponseAction(workflow.WithValue(ctx, thawedKey{}, t), in)
 	}, workflow.RegisterOptions{Name: signals.WorkflowResponseAction})
-	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{Name: signals.WorkflowGuard})
+	// The guard never ends: it would keep the first version's workers for ever.
+	r.RegisterWorkflowWithOptions(Guard, workflow.RegisterOptions{
+		Name: signals.WorkflowGuard, VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
 }

@@ -63,7 +63,7 @@ func TestTheNextWorkerNotifiesOnlyWhoWasNotNotified(t *testing.T) {
 			{Name: "notify.urls[0]", Value: "generic+" + one.URL}, {Name: "notify.urls[1]", Value: "generic+" + two.URL},
 		}})
 		require.NoError(t, err)
-		w := worker.New(shared.Client, taskQueue, 0, &activities.Activities{Notifier: sender, Log: discard},
+		w := worker.New(shared.Client, taskQueue, 0, worker.Version{}, &activities.Activities{Notifier: sender, Log: discard},
 			guard.NewWatch(shared.Client, "default", taskQueue, discard), func(error) {})
 		require.NoError(t, w.Start(t.Context()))
 		return w

@@ -24,6 +24,7 @@ type fakeTemporal struct {
 	ListFn     func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryFn    func(workflowID, runID string) (any, error)
 	ReceiptFn  func(workflowID, runID, id string) (signals.Receipt, error)
+	ResultFn   func(workflowID, runID string) (any, error)
 	SignalFn   func(workflowID, runID, name string, arg any) error
 	StartFn    func(workflowID, name string, arg any, options client.StartWorkflowOptions, workflow any, args []any) (runID string, err error)
 	ExecuteFn  func(options client.StartWorkflowOptions, workflow any, args []any) (client.WorkflowRun, error)
@@ -70,6 +71,28 @@ func (f *fakeTemporal) QueryWorkflow(_ context.Context, workflowID, runID, query
 		return nil, err
 	}
 	return client.NewValue(payloads), nil
+}
+
+func (f *fakeTemporal) GetWorkflow(_ context.Context, workflowID, runID string) client.WorkflowRun {
+	return fakeResult{answer: func() (any, error) { return f.ResultFn(workflowID, runID) }}
+}
+
+// fakeResult is a run that is closed.
+type fakeResult struct {
+	client.WorkflowRun
+	answer func() (any, error)
+}
+
+func (r fakeResult) Get(_ context.Context, into any) error {
+	answer, err := r.answer()
+	if err != nil {
+		return err
+	}
+	payload, err := converter.GetDefaultDataConverter().ToPayload(answer)
+	if err != nil {
+		return err
+	}
+	return converter.GetDefaultDataConverter().FromPayload(payload, into)
 }
 
 func (f *fakeTemporal) SignalWorkflow(_ context.Context, workflowID, runID, name string, arg any) error {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,16 +27,33 @@ const startTimeout = 10 * time.Minute
 const stopTimeout = worker.StopTimeout + 10*time.Second
 
 func (s *session) workerCommand() *cobra.Command {
-	p := process{module: worker.Module}
+	var p process
+	var version worker.Version
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Run the worker: playbooks and activities",
 		Long: "Runs the worker until SIGINT or SIGTERM: playbooks and their activities. It waits for a Temporal\n" +
-			"that is not up yet. Probes and metrics are at /livez, /readyz and /metrics.",
+			"that is not up yet. Probes and metrics are at /livez, /readyz and /metrics.\n\n" +
+			"With --deployment-name and --build-id it runs as a version of a Worker Deployment: an incident is\n" +
+			"finished by workers of the version that it was opened on, and new ones are opened on the version that\n" +
+			"`temporal worker deployment set-current-version` names; until one is named, they wait.",
 		Args: exactly(0, "none"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, &p) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// As the worker controller of Kubernetes sets them.
+			version := worker.Version{
+				DeploymentName: cmp.Or(version.DeploymentName, s.environ["TEMPORAL_DEPLOYMENT_NAME"]),
+				BuildID:        cmp.Or(version.BuildID, s.environ["TEMPORAL_WORKER_BUILD_ID"]),
+			}
+			if err := version.Check(); err != nil {
+				return &UsageError{err}
+			}
+			p.module = fx.Options(worker.Module, fx.Supply(version))
+			return s.run(cmd, &p)
+		},
 	}
 	p.add(cmd)
+	cmd.Flags().StringVar(&version.DeploymentName, "deployment-name", "", "`NAME` of the Worker Deployment whose version this worker is; also TEMPORAL_DEPLOYMENT_NAME")
+	cmd.Flags().StringVar(&version.BuildID, "build-id", "", "`ID` of the version; also TEMPORAL_WORKER_BUILD_ID")
 	addSettings(cmd, flagTaskQueue, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagMetricsListen, flagEvidenceURL, flagMode)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -228,4 +229,35 @@ func TestAWorkerDoesNotStartOnABadURLOfNotifications(t *testing.T) {
 	require.Contains(t, log.String(), file+":1:17: notify.urls[0]: slack: invalid slack token format; want a URL of shoutrrr")
 	require.Contains(t, log.String(), file+":1:27: notify.urls[1]: environment variable TWO is not set")
 	require.NotContains(t, log.String(), "planted-secret")
+}
+
+// The worker controller of Kubernetes sets variables of its own.
+func TestAWorkerTakesItsVersionFromFlagsThenItsOwnVariablesThenTheControllers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args    string
+		environ []string
+		want    string
+	}{
+		"controller": {"", []string{"TEMPORAL_DEPLOYMENT_NAME=a.b", "TEMPORAL_WORKER_BUILD_ID=1"}, `deployment name "a.b"`},
+		"controller, build ID": {
+			"", []string{"TEMPORAL_DEPLOYMENT_NAME=security/firebreak", "TEMPORAL_WORKER_BUILD_ID=__1"}, `build ID "__1"`,
+		},
+		"half of it": {"", []string{"TEMPORAL_WORKER_BUILD_ID=1"}, `build ID "1" is given without a deployment name`},
+		"own": {
+			"", []string{"TEMPORAL_DEPLOYMENT_NAME=a", "FIREBREAK_DEPLOYMENT_NAME=b.c", "TEMPORAL_WORKER_BUILD_ID=1"}, `deployment name "b.c"`,
+		},
+		"flag": {
+			"--build-id __3", []string{"TEMPORAL_DEPLOYMENT_NAME=a", "TEMPORAL_WORKER_BUILD_ID=__1", "FIREBREAK_BUILD_ID=__2"}, `build ID "__3"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			args := append([]string{"worker", "--metrics-listen", "127.0.0.1:0"}, strings.Fields(c.args)...)
+			code := command.Run(t.Context(), args, command.Env{Environ: c.environ, Stdout: &log, Stderr: &log})
+			require.Equal(t, 2, code)
+			require.Contains(t, log.String(), c.want)
+		})
+	}
 }

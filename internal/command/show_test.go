@@ -3,7 +3,9 @@ package command_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/temporal"
 
 	"firebreak/internal/command"
 	"firebreak/internal/incident"
@@ -81,6 +84,54 @@ func TestShowSaysWhyItHasNothingToShow(t *testing.T) {
 			require.Equal(t, 1, code)
 			require.Empty(t, stdout)
 			require.Equal(t, c.want, stderr)
+		})
+	}
+}
+
+// Once nothing runs on a version of the worker any more, its workers are stopped,
+// and nobody is left to ask.
+func TestShowOfAClosedIncidentNeedsNoWorker(t *testing.T) {
+	t.Parallel()
+	page := signals.Page{WorkflowID: minerID, RunID: "run-1", Pending: nil, WarRoom: []signals.Entry{{Actor: "ann", Kind: signals.KindNote, Text: "the last word"}}}
+	details, err := json.Marshal(page)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		status enums.WorkflowExecutionStatus
+		result func(runID string) (any, error)
+		code   int
+	}{
+		"completed": {enums.WORKFLOW_EXECUTION_STATUS_COMPLETED, func(string) (any, error) { return page, nil }, 0},
+		"failed": {
+			enums.WORKFLOW_EXECUTION_STATUS_FAILED,
+			func(string) (any, error) {
+				return nil, fmt.Errorf("workflow execution error: %w", temporal.NewNonRetryableApplicationError("failed", "failed", nil, json.RawMessage(details)))
+			}, 0,
+		},
+		"terminated": {enums.WORKFLOW_EXECUTION_STATUS_TERMINATED, func(string) (any, error) { return nil, errors.New("terminated") }, 1},
+		// Who waits for its result would wait until it is closed.
+		"running": {enums.WORKFLOW_EXECUTION_STATUS_RUNNING, func(string) (any, error) { panic("not asked for") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temporal := &fakeTemporal{
+				QueryFn: func(string, string) (any, error) { return nil, serviceerror.NewFailedPrecondition("drained") },
+				DescribeFn: func(string, string) (*workflow.WorkflowExecutionInfo, error) {
+					i := execution{id: minerID, run: "run-1"}.info()
+					i.Status = c.status
+					return i, nil
+				},
+				ResultFn: func(_, runID string) (any, error) {
+					require.Equal(t, "run-1", runID)
+					return c.result(runID)
+				},
+			}
+			code, stdout, stderr := run(t, temporal, "show", minerID)
+			require.Equal(t, c.code, code, stderr)
+			if c.code == 0 {
+				require.Contains(t, stdout, "the last word")
+			} else {
+				require.Contains(t, stderr, "no worker answers for it")
+			}
 		})
 	}
 }

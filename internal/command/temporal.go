@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"firebreak/internal/temporalclient"
 	"firebreak/signals"
@@ -24,6 +25,7 @@ type Temporal interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
+	GetWorkflow(ctx context.Context, workflowID, runID string) client.WorkflowRun
 	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
 	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
 	SignalWithStartWorkflow(ctx context.Context, workflowID, signalName string, signalArg any,
@@ -72,23 +74,55 @@ func (s *session) connect(ctx context.Context) (Temporal, error) {
 var errNoWorker = errors.New("no worker answers for it: is `firebreak worker` running?")
 
 // query asks an incident, or the guard, for its page; an empty run ID means the
-// latest run.
+// latest run. An incident that is closed needs no worker for that.
 func query[P signals.Page | signals.GuardPage](ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, *P, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	var raw json.RawMessage
-	answer, err := t.QueryWorkflow(ctx, workflowID, runID, signals.QueryIncident)
-	if err == nil {
-		err = answer.Get(&raw)
+	raw, err := answer(ctx, t, workflowID, runID)
+	if errors.Is(err, errNoWorker) {
+		if last, ok := lastPage(ctx, t, workflowID, runID); ok {
+			raw, err = last, nil
+		}
 	}
 	page := new(P)
 	if err == nil {
 		err = json.Unmarshal(raw, page)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("query %s: %w", workflowID, silence(ctx, err))
+		return nil, nil, fmt.Errorf("query %s: %w", workflowID, err)
 	}
 	return raw, page, nil
+}
+
+// answer is the page as it is now.
+func answer(ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var raw json.RawMessage
+	value, err := t.QueryWorkflow(ctx, workflowID, runID, signals.QueryIncident)
+	if err == nil {
+		err = value.Get(&raw)
+	}
+	if err != nil {
+		return nil, silence(ctx, err)
+	}
+	return raw, nil
+}
+
+// lastPage is the page that an incident was closed with. Of a version of the worker
+// whose incidents are all closed the workers may be gone.
+func lastPage(ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, bool) {
+	run, err := describe(ctx, t, workflowID, runID)
+	if err != nil || !ended(run) {
+		return nil, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var raw json.RawMessage
+	err = t.GetWorkflow(ctx, workflowID, run.GetExecution().GetRunId()).Get(ctx, &raw)
+	var failed *temporal.ApplicationError
+	if errors.As(err, &failed) {
+		err = failed.Details(&raw) // one that is closed as failed has its page there
+	}
+	return raw, err == nil && len(raw) > 0
 }
 
 // silence tells a worker that is not there from an answer that is bad. Temporal

@@ -78,6 +78,9 @@ func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
 		"worker --sysdig-region mars":            `--sysdig-region "mars"`,
 		"worker --task-queue=":                   `--task-queue "": it is empty`,
 		"worker --config nowhere.yaml":           "nowhere.yaml",
+		"worker --build-id 2":                    `build ID "2" is given without a deployment name: want both, or none`,
+		"worker --deployment-name f":             `deployment name "f" is given without a build ID: want both, or none`,
+		"worker --deployment-name=":              "environment variable SYSDIG_SECURE_API_TOKEN is not set",
 		"worker":                                 "environment variable SYSDIG_SECURE_API_TOKEN is not set",
 		"starter":                                "environment variable FIREBREAK_WEBHOOK_TOKEN is not set",
 	} {
