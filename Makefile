@@ -29,6 +29,11 @@ bench-capture: ## Measure how captures are saved in files and in S3, beside curl
 chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
 	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
 
+.PHONY: cluster-test
+cluster-test: ## The same on a Temporal of several processes over PostgreSQL, then its throughput (needs Debian's package postgresql)
+	@go -C dev test ./e2e -run '^TestChaosOfACluster$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
+	@go run -C dev ./bench cluster
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
