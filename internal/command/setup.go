@@ -24,6 +24,10 @@ import (
 // the results of the others.
 const checkTimeout = 10 * time.Second
 
+// registrationTimeout bounds the registration of search attributes, which lasts
+// until they can be used: a minute where visibility is kept in Elasticsearch.
+const registrationTimeout = 90 * time.Second
+
 // evidenceProbe is what setup stores, again and again, to see that it can.
 const evidenceProbe = "setup/writable.txt"
 
@@ -78,17 +82,19 @@ func configDetail(cfg *config.Config) string {
 }
 
 func (s *session) checkTemporal(ctx context.Context) []check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	reach, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	c, options, err := s.client()
 	if err != nil {
 		return []check{result("temporal", "", err)}
 	}
 	defer c.Close()
-	if _, err := c.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+	if _, err := c.CheckHealth(reach, &client.CheckHealthRequest{}); err != nil {
 		return []check{result("temporal", "", fmt.Errorf("connect to %s: %w", options.HostPort, err))}
 	}
-	added, err := temporalclient.RegisterSearchAttributes(ctx, c, options.Namespace)
+	register, cancel := context.WithTimeout(ctx, registrationTimeout)
+	defer cancel()
+	added, err := temporalclient.RegisterSearchAttributes(register, c, options.Namespace)
 	detail := "all were there"
 	if len(added) > 0 {
 		detail = "added " + strings.Join(added, ", ")

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
@@ -35,6 +36,11 @@ type frontend struct {
 	mu         sync.Mutex
 	attributes map[string]enums.IndexedValueType
 	added      int
+	// unread is how many queries find that the server has not read yet what was
+	// registered, each of which is told to refused; read is what the next one asks.
+	unread  int
+	refused func()
+	read    string
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
@@ -66,6 +72,17 @@ func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.Add
 		f.attributes[name] = kind
 	}
 	return &operatorservice.AddSearchAttributesResponse{}, nil
+}
+
+func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unread--; f.unread >= 0 {
+		f.refused()
+		return nil, serviceerror.NewInvalidArgument("invalid query: no mapping defined for search attribute")
+	}
+	f.read = r.GetQuery()
+	return &workflowservice.CountWorkflowExecutionsResponse{}, nil
 }
 
 type environment map[string]string
@@ -180,6 +197,20 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, added)
 	require.Equal(t, 1, f.added, "nothing missing, nothing asked")
+}
+
+func TestSearchAttributesCanBeUsedOnceTheyAreRegistered(t *testing.T) {
+	t.Parallel()
+	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}, unread: 2, refused: func() {}}
+	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), "soc")
+	require.NoError(t, err)
+	require.Negative(t, f.unread, "it has asked until the server knew them")
+	require.Equal(t, "IncidentState IS NULL AND IncidentHost IS NULL AND IncidentContainer IS NULL AND IncidentPending IS NULL AND IncidentSeverity IS NULL", f.read)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	f = &frontend{attributes: map[string]enums.IndexedValueType{}, unread: 1 << 30, refused: cancel}
+	_, err = temporalclient.RegisterSearchAttributes(ctx, connect(t, f), "soc")
+	require.ErrorContains(t, err, `registered in namespace "soc", and cannot be used yet`)
 }
 
 func TestASearchAttributeOfAnotherTypeIsRefusedBeforeAnythingChanges(t *testing.T) {
