@@ -33,6 +33,11 @@ bench-memory: build ## Measure the worker's memory while 10,000 incidents wait, 
 chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
 	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
 
+.PHONY: cluster-test
+cluster-test: ## The same on a Temporal of several processes over PostgreSQL, then its throughput (needs Debian's package postgresql)
+	@go -C dev test ./e2e -run '^TestChaosOfACluster$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
+	@go run -C dev ./bench cluster
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...

@@ -53,7 +53,7 @@ type bench struct {
 
 // measure runs the benchmark and prints its report.
 func (z *sizes) measure(ctx context.Context, stdout, stderr io.Writer) error {
-	return setUp(ctx, z.containers(), z.containers(), stderr, func(b *bench) error {
+	return setUp(ctx, "", z.containers(), z.containers(), stderr, func(b *bench) error {
 		b.sizes = *z
 		r, err := b.run(ctx)
 		if err != nil {
@@ -63,9 +63,9 @@ func (z *sizes) measure(ctx context.Context, stdout, stderr io.Writer) error {
 	})
 }
 
-// setUp runs both programs, each with as many containers of its own to kill,
-// until f returns.
-func setUp(ctx context.Context, ours, floor int, stderr io.Writer, f func(*bench) error) (err error) {
+// setUp runs both programs on the Temporal at an address, or on an embedded one if
+// there is none, each with as many containers of its own to kill, until f returns.
+func setUp(ctx context.Context, temporal string, ours, floor int, stderr io.Writer, f func(*bench) error) (err error) {
 	dir, err := os.MkdirTemp("", "firebreak-bench-")
 	if err != nil {
 		return fmt.Errorf("create folder: %w", err)
@@ -78,14 +78,14 @@ func setUp(ctx context.Context, ours, floor int, stderr io.Writer, f func(*bench
 	b := &bench{arrivals: newArrivals()}
 	ourHosts, floorHosts := hosts("firebreak", ours), hosts("floor", floor)
 	b.stack, err = stack.Start(ctx, stack.Options{
-		Dir: dir, Headless: true, DynamicConfig: production(), Routes: routes, Logger: logger, Wrap: b.arrivals.wrap,
+		Dir: dir, Address: temporal, Headless: true, DynamicConfig: production(), Routes: routes, Logger: logger, Wrap: b.arrivals.wrap,
 		Sysdig: sysdigtest.Options{Hosts: append(ourHosts, floorHosts...), Step: time.Millisecond},
 	})
 	if err != nil {
 		return fmt.Errorf("start firebreak: %w", err)
 	}
 	defer func() { err = errors.Join(err, b.stack.Stop()) }()
-	bare, err := startFloor(ctx, b.stack.Temporal.Address(), b.stack.Sysdig.Config(), logger)
+	bare, err := startFloor(ctx, b.stack.Address, b.stack.Sysdig.Config(), logger)
 	if err != nil {
 		return fmt.Errorf("start the bare program: %w", err)
 	}

@@ -62,7 +62,7 @@ type ingest struct {
 // measure runs the benchmark and prints its report, also when the events were
 // not counted as they should be: the report shows by how much.
 func (z *ingestSizes) measure(ctx context.Context, stdout, stderr io.Writer) error {
-	return setUp(ctx, z.events+bursts*z.targets, bursts*z.distinct(), stderr, func(b *bench) error {
+	return setUp(ctx, "", z.events+bursts*z.targets, bursts*z.distinct(), stderr, func(b *bench) error {
 		b.senders = z.unpaced
 		g := &ingest{bench: b, ingestSizes: *z}
 		r := &ingestReport{ingestSizes: *z}

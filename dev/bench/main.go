@@ -12,6 +12,9 @@
 // acknowledges copies of a few events that come at a steady rate, and how many
 // distinct events it takes when they come as fast as it answers.
 //
+// `bench cluster` measures on a Temporal of several processes over PostgreSQL how
+// many incidents per second both programs complete there.
+//
 // `bench capture` measures how fast captures are saved, and in how much memory,
 // beside curl.
 //
@@ -58,6 +61,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		switch args[0] {
 		case "ingest":
 			name, m, args = "bench ingest", &ingestSizes{}, args[1:]
+		case "cluster":
+			name, m, args = "bench cluster", &clusterSizes{}, args[1:]
 		case "capture":
 			name, m, args = "bench capture", &captureSizes{}, args[1:]
 		case "memory":

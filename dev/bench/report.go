@@ -39,9 +39,7 @@ func (r *report) print(w io.Writer) error {
 			row(fmt.Sprintf("%s, %s (ms)", l.name, q.name), ms(ours), ms(floor), fmt.Sprintf("%.2f", ratio), bar, verdict)
 		}
 	}
-	ratio := r.throughput.ours / r.throughput.floor
-	row("automatic incidents completed (/s)", fmt.Sprintf("%.1f", r.throughput.ours), fmt.Sprintf("%.1f", r.throughput.floor),
-		fmt.Sprintf("%.2f", ratio), ">= 0.80", met(ratio >= 0.80))
+	writeThroughput(&b, r.throughput)
 	for _, h := range []struct {
 		name        string
 		of          pair[history]
@@ -57,6 +55,13 @@ func (r *report) print(w io.Writer) error {
 		return fmt.Errorf("print report: %w", err)
 	}
 	return nil
+}
+
+// writeThroughput writes the row of the incidents completed per second.
+func writeThroughput(w io.Writer, done pair[float64]) {
+	ratio := done.ours / done.floor
+	writeRow(w, "automatic incidents completed (/s)", fmt.Sprintf("%.1f", done.ours), fmt.Sprintf("%.1f", done.floor),
+		fmt.Sprintf("%.2f", ratio), ">= 0.80", met(ratio >= 0.80))
 }
 
 // writeRow writes a row of a report: name, ours, floor, ratio, bar and verdict,

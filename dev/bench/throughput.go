@@ -13,7 +13,7 @@ func (b *bench) throughput(ctx context.Context) (pair[float64], error) {
 	var took pair[time.Duration]
 	err := b.turns(bursts, func(_ int, p *program) error {
 		begin := time.Now()
-		if err := b.burst(ctx, p); err != nil {
+		if err := b.burst(ctx, p, b.incidents); err != nil {
 			return err
 		}
 		if p == b.ours {
@@ -28,10 +28,10 @@ func (b *bench) throughput(ctx context.Context) (pair[float64], error) {
 }
 
 // burst sends the events of many incidents, and returns when all are completed.
-func (b *bench) burst(ctx context.Context, p *program) error {
+func (b *bench) burst(ctx context.Context, p *program, incidents int) error {
 	work, sending := errgroup.WithContext(ctx)
 	work.SetLimit(b.senders)
-	for range b.incidents {
+	for range incidents {
 		work.Go(func() error {
 			event, err := p.take().event(ruleAutomatic, 0)
 			if err != nil {

@@ -25,7 +25,8 @@ import (
 func (c *chaos) awaitClosed() {
 	ctx, cancel := context.WithTimeout(c.ctx, calm)
 	defer cancel()
-	open := slices.Clone(c.victims)
+	open, begin := slices.Clone(c.victims), time.Now()
+	defer func() { c.settled = time.Since(begin) }()
 	for {
 		open = slices.DeleteFunc(open, func(v *victim) bool { return c.closed(ctx, v) })
 		if len(open) == 0 {

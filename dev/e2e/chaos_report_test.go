@@ -20,12 +20,13 @@ func (c *chaos) report(took time.Duration) {
 	if c.journal {
 		journal = "with a journal"
 	}
-	fmt.Fprintf(w, "\nChaos of %d incidents, --seed %d, %s: all over after %s.\n\n", len(c.victims), c.seed, journal, took.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "\nChaos of %d incidents, --seed %d, %s: all over after %s, %s after the last failure.\n\n",
+		len(c.victims), c.seed, journal, took.Round(100*time.Millisecond), c.settled.Round(100*time.Millisecond))
 
 	table(w, func(row func(...any)) {
-		row("killed", "times")
+		row("killed", "times", "ended by itself")
 		for _, d := range c.doomed {
-			row(d.name, d.kills)
+			row(d.name, d.kills, d.falls)
 		}
 	})
 	c.backend.mu.Lock()

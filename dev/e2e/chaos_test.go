@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -39,17 +40,51 @@ func TestChaos(t *testing.T) {
 	t.Parallel()
 	require.Positive(t, *chaosIncidents, "--incidents")
 	require.Positive(t, *chaosFor, "--for")
-	c := newChaos(t, *chaosIncidents)
+	newChaos(t, *chaosIncidents, oneServer(t)).happen()
+}
+
+// happen is all of it.
+func (c *chaos) happen() {
+	c.t.Helper()
 	begin := time.Now()
 	c.run(*chaosFor)
 	c.check()
 	c.report(time.Since(begin))
-	require.Empty(t, c.violations, "violations; repeat with --seed %d", c.seed)
+	require.Empty(c.t, c.violations, "violations; repeat with --seed %d", c.seed)
+}
+
+// stage is where a chaos happens.
+type stage struct {
+	// temporal is the server as clients see it, and processes are those that it
+	// consists of.
+	temporal  *temporalServer
+	processes []*doomed
+	// starters and workers are how many there are of each. With several starters
+	// each has a journal.
+	starters, workers int
+	// turns says that one process is killed after the other, where too few would be
+	// up if each was killed in its own time.
+	turns bool
+}
+
+// oneServer is a stage whose Temporal is one process.
+func oneServer(t *testing.T) stage {
+	t.Helper()
+	temporal := ownTemporal(t)
+	_, port, err := net.SplitHostPort(temporal.address)
+	require.NoError(t, err)
+	// A server is up long enough to get something done, and sometimes gone for
+	// longer than a heartbeat may take: then an attempt goes on beside the next.
+	return stage{temporal: temporal, starters: 1, workers: 2, processes: []*doomed{{
+		name: "temporal", process: temporal.process, launch: func() (*process, error) { return temporal.launch(port) },
+		up: span{4 * time.Second, 10 * time.Second}, down: 12 * time.Second,
+	}}}
 }
 
 // chaos is a run of TestChaos.
 type chaos struct {
 	*installation
+	stage   stage
 	seed    uint64
 	journal bool
 	backend *backend
@@ -61,21 +96,21 @@ type chaos struct {
 	violations []string
 	// refused counts the answers with which the starter did not take an event.
 	refused int
+	// settled is how long it took until all were closed, once nothing failed any
+	// more and everybody had sent everything.
+	settled time.Duration
 }
 
-func newChaos(t *testing.T, incidents int) *chaos {
+func newChaos(t *testing.T, incidents int, on stage) *chaos {
 	t.Helper()
-	c := &chaos{seed: seed(t), installation: prepare(t, ownTemporal(t), chaosRoutes(), sysdigtest.Options{}, newHost())}
+	c := &chaos{seed: seed(t), stage: on, installation: prepare(t, on.temporal, chaosRoutes(), sysdigtest.Options{}, newHost())}
+	c.setUp()
 	var hosts []sysdigtest.Host
 	c.victims, hosts = c.cast(incidents)
 	c.allow(*chaosFor + calm + time.Minute)
 	c.backend = newBackend(t, hosts, c.random)
 	c.sysdig = c.backend.sysdig
-	if c.journal = c.random("journal").IntN(2) == 0; c.journal {
-		c.installation.journal()
-	}
-	c.starter()
-	c.awaitReady()
+	c.journal = on.starters > 1 || c.random("journal").IntN(2) == 0
 	c.doomed = c.processes()
 	return c
 }
@@ -102,12 +137,20 @@ func (c *chaos) run(long time.Duration) {
 	ctx, stop := context.WithCancel(c.ctx)
 	defer stop()
 
-	var senders, killers, analysts errgroup.Group
+	var senders, killers, supervisors, analysts errgroup.Group
 	for _, v := range c.victims {
 		senders.Go(func() error { c.tell(ctx, v, long); return nil })
 	}
+	if c.stage.turns {
+		killers.Go(func() error { c.turns(havoc); return nil })
+	}
 	for _, d := range c.doomed {
-		killers.Go(func() error { c.haunt(havoc, d); return nil })
+		if !c.stage.turns {
+			killers.Go(func() error { c.haunt(havoc, d); return nil })
+		}
+		if d.supervised {
+			supervisors.Go(func() error { c.supervise(ctx, d); return nil })
+		}
 	}
 	analysts.Go(func() error { c.analyse(ctx); return nil })
 
@@ -116,7 +159,7 @@ func (c *chaos) run(long time.Duration) {
 	_ = senders.Wait()
 	c.awaitClosed()
 	stop()
-	_ = analysts.Wait()
+	_, _ = analysts.Wait(), supervisors.Wait()
 	for _, d := range c.doomed {
 		c.alive(d)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ type installation struct {
 	starterEnv  []string
 	starterArgs []string
 	starterURL  string
+	// otherStarters are the URLs of further ones: senders send to each in turn.
+	otherStarters []string
+	sent          *atomic.Int64
 	// source is the name that senders post to; "" is sysdig.
 	source      string
 	starterProc *process
@@ -74,7 +78,7 @@ func prepare(t *testing.T, temporal *temporalServer, routes string, options sysd
 	t.Helper()
 	f := &installation{
 		t: t, temporal: temporal, host: hostOf(targets), evidenceDir: filepath.Join(t.TempDir(), "evidence"),
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, sent: new(atomic.Int64),
 	}
 	t.Cleanup(f.http.CloseIdleConnections)
 	f.allow(2 * time.Minute)
@@ -113,6 +117,14 @@ func (f *installation) allow(time time.Duration) {
 	ctx, cancel := context.WithTimeout(f.t.Context(), time)
 	f.t.Cleanup(cancel)
 	f.ctx = ctx
+}
+
+// setUp runs what has to be run once before anything else.
+func (f *installation) setUp() {
+	f.t.Helper()
+	done := f.runAs("worker", firebreak(), "setup", "--config", f.config, "--evidence-url", "file://"+f.evidenceDir,
+		"--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL)
+	require.Zero(f.t, done.code, done.stdout+done.stderr)
 }
 
 // worker starts a worker.

@@ -85,14 +85,16 @@ func (f *installation) post(events ...event) answer {
 	return a
 }
 
-// send sends events to the starter, from any goroutine. After an error nobody
+// send sends events to the starter, or to the one of several whose turn it is, from any goroutine. After an error nobody
 // knows what became of them.
 func (f *installation) send(ctx context.Context, events ...event) (answer, error) {
 	body, err := json.Marshal(events)
 	if err != nil {
 		return answer{}, fmt.Errorf("encode events: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.starterURL+"/v1/events/"+cmp.Or(f.source, "sysdig"), bytes.NewReader(body))
+	starters := append([]string{f.starterURL}, f.otherStarters...)
+	starter := starters[f.sent.Add(1)%int64(len(starters))]
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, starter+"/v1/events/"+cmp.Or(f.source, "sysdig"), bytes.NewReader(body))
 	if err != nil {
 		return answer{}, fmt.Errorf("send events: %w", err)
 	}

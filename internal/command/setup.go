@@ -20,6 +20,10 @@ import (
 // the results of the others.
 const checkTimeout = 10 * time.Second
 
+// registrationTimeout bounds the registration of search attributes, which lasts
+// until they can be used: a minute where visibility is kept in Elasticsearch.
+const registrationTimeout = 90 * time.Second
+
 // evidenceProbe is what setup stores, again and again, to see that it can.
 const evidenceProbe = "setup/writable.txt"
 

@@ -34,22 +34,25 @@ type temporalChecks struct {
 // checkTemporal checks the connection, and what depends on it only if there is
 // one.
 func (s *session) checkTemporal(ctx context.Context, cfg *config.Config) []check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
 	c, options, err := s.client()
 	if err != nil {
 		return []check{result("temporal", "", err)}
 	}
 	defer c.Close()
 	t := &temporalChecks{c, options, cfg}
-	version, retention, err := t.server(ctx)
+	reach, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	version, retention, err := t.server(reach)
 	if err != nil {
-		return []check{result("temporal", "", temporalclient.Diagnose(ctx, options, err))}
+		return []check{result("temporal", "", temporalclient.Diagnose(reach, options, err))}
 	}
 	checks := []check{
 		result("temporal", fmt.Sprintf("%s, namespace %s, server %s", options.HostPort, options.Namespace, version), nil),
-		t.attributes(ctx), t.permissions(ctx), checkRetention(retention),
+		t.attributes(ctx),
 	}
+	ctx, cancel = context.WithTimeout(ctx, checkTimeout) // registering may have taken longer
+	defer cancel()
+	checks = append(checks, t.permissions(ctx), checkRetention(retention))
 	if cfg == nil {
 		return checks
 	}
@@ -73,6 +76,8 @@ func (t *temporalChecks) server(ctx context.Context) (version string, retention 
 }
 
 func (t *temporalChecks) attributes(ctx context.Context) check {
+	ctx, cancel := context.WithTimeout(ctx, registrationTimeout)
+	defer cancel()
 	added, err := temporalclient.RegisterSearchAttributes(ctx, t.client, t.options)
 	detail := "all were there"
 	if len(added) > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
@@ -16,10 +17,17 @@ import (
 	"firebreak/signals"
 )
 
+// lookAgain is how long to wait before asking again whether search attributes can
+// be used.
+const lookAgain = 250 * time.Millisecond
+
 // RegisterSearchAttributes registers the search attributes of playbooks in the
-// options' namespace and returns the names of those that were missing. Doing it
-// again changes nothing. When one exists with another type, nothing is
-// registered: the error names every such attribute. Where some are missing that
+// options' namespace and returns the names of those that were missing, once they
+// can be used. Servers read what was registered from time to time, and until then
+// refuse to open incidents: those that keep visibility in SQL every two seconds,
+// those that keep it in Elasticsearch every minute. Doing it again changes nothing.
+// When one exists with another type, nothing is registered: the error names every
+// such attribute. Where some are missing that
 // cannot be registered, the error says how somebody else does it: credentials may
 // not suffice, and Temporal Cloud has that call in an API of its own.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, opts client.Options) ([]string, error) {
@@ -37,7 +45,35 @@ func RegisterSearchAttributes(ctx context.Context, c client.Client, opts client.
 		return nil, fmt.Errorf("%s are missing in namespace %q, and cannot be registered here: %w; run: %s",
 			strings.Join(names, ", "), opts.Namespace, err, registration(opts, missing))
 	}
+	if err := awaitSearchAttributes(ctx, c, opts.Namespace, names); err != nil {
+		return nil, fmt.Errorf("search attributes are registered in namespace %q, and cannot be used yet: %w", opts.Namespace, err)
+	}
 	return names, nil
+}
+
+// awaitSearchAttributes returns when a query may name the attributes.
+func awaitSearchAttributes(ctx context.Context, c client.Client, namespace string, names []string) error {
+	request := &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: strings.Join(names, " IS NULL AND ") + " IS NULL"}
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	var refusal error
+	for {
+		_, err := c.CountWorkflow(ctx, request)
+		var unknown *serviceerror.InvalidArgument
+		switch {
+		case errors.As(err, &unknown):
+			refusal = err
+		case err != nil && ctx.Err() != nil && refusal != nil:
+			return fmt.Errorf("%w: %w", context.Cause(ctx), refusal)
+		default:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), refusal)
+		case <-tick.C:
+		}
+	}
 }
 
 // missingAttributes are those that a namespace lacks.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
@@ -44,17 +45,11 @@ type frontend struct {
 	// unlisted and closed are whether search attributes are not listed for
 	// everybody, and not added.
 	unlisted, closed bool
-}
-
-// CountWorkflowExecutions searches as far as it knows the attribute.
-func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	name, _, _ := strings.Cut(r.GetQuery(), " ")
-	if _, known := f.attributes[name]; !known {
-		return nil, status.Error(codes.InvalidArgument, "invalid query")
-	}
-	return &workflowservice.CountWorkflowExecutionsResponse{}, nil
+	// unread is how many queries find that the server has not read yet what was
+	// registered, each of which is told to refused; read is what the next one asks.
+	unread  int
+	refused func()
+	read    string
 }
 
 func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
@@ -116,6 +111,22 @@ func (f *frontend) AddSearchAttributes(_ context.Context, r *operatorservice.Add
 		f.attributes[name] = kind
 	}
 	return &operatorservice.AddSearchAttributesResponse{}, nil
+}
+
+// CountWorkflowExecutions searches as far as it knows the first attribute.
+func (f *frontend) CountWorkflowExecutions(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unread--; f.unread >= 0 {
+		f.refused()
+		return nil, serviceerror.NewInvalidArgument("invalid query: no mapping defined for search attribute")
+	}
+	f.read = r.GetQuery()
+	name, _, _ := strings.Cut(r.GetQuery(), " ")
+	if _, known := f.attributes[name]; !known {
+		return nil, status.Error(codes.InvalidArgument, "invalid query")
+	}
+	return &workflowservice.CountWorkflowExecutionsResponse{}, nil
 }
 
 type environment map[string]string
@@ -222,6 +233,20 @@ func TestSearchAttributesAreRegisteredOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, added)
 	require.Equal(t, 1, f.added, "nothing missing, nothing asked")
+}
+
+func TestSearchAttributesCanBeUsedOnceTheyAreRegistered(t *testing.T) {
+	t.Parallel()
+	f := &frontend{attributes: map[string]enums.IndexedValueType{"IncidentRule": enums.INDEXED_VALUE_TYPE_KEYWORD}, unread: 2, refused: func() {}}
+	_, err := temporalclient.RegisterSearchAttributes(t.Context(), connect(t, f), client.Options{Namespace: "soc"})
+	require.NoError(t, err)
+	require.Negative(t, f.unread, "it has asked until the server knew them")
+	require.Equal(t, "IncidentState IS NULL AND IncidentHost IS NULL AND IncidentContainer IS NULL AND IncidentPending IS NULL AND IncidentSeverity IS NULL", f.read)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	f = &frontend{attributes: map[string]enums.IndexedValueType{}, unread: 1 << 30, refused: cancel}
+	_, err = temporalclient.RegisterSearchAttributes(ctx, connect(t, f), client.Options{Namespace: "soc"})
+	require.ErrorContains(t, err, `registered in namespace "soc", and cannot be used yet`)
 }
 
 func TestASearchAttributeOfAnotherTypeIsRefusedBeforeAnythingChanges(t *testing.T) {

@@ -46,6 +46,9 @@ type Options struct {
 	Headless, WorkerApart bool
 	// DynamicConfig overrides Temporal's settings, by its names for them.
 	DynamicConfig map[string]any
+	// Address is where a Temporal answers that runs already, with the search
+	// attributes; if it is empty, an embedded one is started.
+	Address string
 	// Sysdig shapes the simulated Sysdig, and Wrap, if it is not nil, sees its
 	// requests first.
 	Sysdig sysdigtest.Options
@@ -57,7 +60,10 @@ type Options struct {
 
 // Stack is everything, running.
 type Stack struct {
+	// Temporal is the embedded server, if there is one, and Address is where it, or
+	// the one that ran already, answers.
 	Temporal *temporalserver.Server
+	Address  string
 	Sysdig   *sysdigtest.Server
 	Client   client.Client
 	// EvidenceDir is where the evidence lies.
@@ -82,16 +88,13 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return s, fmt.Errorf("create state folder: %w", err)
 	}
-	if s.Temporal, err = temporalserver.Start(ctx, temporalserver.Options{
-		Port: o.TemporalPort, UIPort: o.UIPort, Headless: o.Headless, DatabaseFile: filepath.Join(o.Dir, "temporal.db"), DynamicConfig: o.DynamicConfig, Logger: o.Logger,
-	}); err != nil {
+	if err := s.startTemporal(ctx, o); err != nil {
 		return s, err
 	}
-	s.stops = append(s.stops, func() error { s.Temporal.Stop(); return nil })
 	if err := s.startSysdig(ctx, o); err != nil {
 		return s, err
 	}
-	options := client.Options{HostPort: s.Temporal.Address(), Logger: log.NewStructuredLogger(o.Logger)}
+	options := client.Options{HostPort: s.Address, Logger: log.NewStructuredLogger(o.Logger)}
 	if s.Client, err = client.DialContext(ctx, options); err != nil {
 		return s, fmt.Errorf("connect to temporal: %w", err)
 	}
@@ -111,6 +114,21 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	}
 	s.StarterURL = "http://" + webhook.Address()
 	return s, nil
+}
+
+func (s *Stack) startTemporal(ctx context.Context, o Options) error {
+	if s.Address = o.Address; s.Address != "" {
+		return nil
+	}
+	var err error
+	if s.Temporal, err = temporalserver.Start(ctx, temporalserver.Options{
+		Port: o.TemporalPort, UIPort: o.UIPort, Headless: o.Headless, DatabaseFile: filepath.Join(o.Dir, "temporal.db"), DynamicConfig: o.DynamicConfig, Logger: o.Logger,
+	}); err != nil {
+		return err
+	}
+	s.Address = s.Temporal.Address()
+	s.stops = append(s.stops, func() error { s.Temporal.Stop(); return nil })
+	return nil
 }
 
 func (s *Stack) startSysdig(ctx context.Context, o Options) error {
