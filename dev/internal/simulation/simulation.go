@@ -1,4 +1,7 @@
-package main
+// Package simulation serves a simulated Sysdig Secure as a process of its own: as
+// a command of firebreak/dev, and alone, in a container of the sandbox, without
+// all that the other commands are built with.
+package simulation
 
 import (
 	"context"
@@ -13,7 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"firebreak/internal/sysdig/sysdigtest"
 )
@@ -22,46 +25,46 @@ import (
 // simulated Sysdig stops.
 const shutdownTimeout = 5 * time.Second
 
-// sysdigCommand is `sysdig`.
-func sysdigCommand() *cobra.Command {
-	var listen string
-	var options sysdigtest.Options
-	command := &cobra.Command{
-		Use:   "sysdig",
-		Short: "Run a simulated Sysdig Secure until interrupted",
-		Args:  usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if options.Step <= 0 {
-				return usageError{fmt.Errorf("--step %s: want more than 0", options.Step)}
-			}
-			return simulate(cmd.Context(), listen, options, cmd.OutOrStdout())
-		},
-	}
-	flags := command.Flags()
-	flags.StringVar(&listen, "listen", "127.0.0.1:9090", "`address` to answer on; port 0 picks a free one")
-	flags.StringVar(&options.Token, "token", "test-token", "the API `token` that is accepted; it opens nothing but this simulation")
-	flags.StringVar(&options.StateFile, "state-file", "", "JSON `file` to keep executions, captures and the ledger in; none keeps them in memory")
-	flags.DurationVar(&options.Step, "step", time.Second, "how `long` each stage of an action or a capture lasts")
-	return command
+// Options are how it is served.
+type Options struct {
+	// Listen is the address to answer on; port 0 picks a free one.
+	Listen string
+	sysdigtest.Options
 }
 
-// simulate serves a simulated Sysdig until the context is cancelled.
-func simulate(ctx context.Context, listen string, options sysdigtest.Options, stdout io.Writer) error {
+// AddFlags adds a flag for each option that has one.
+func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:9090", "`address` to answer on; port 0 picks a free one")
+	flags.StringVar(&o.Token, "token", "test-token", "the API `token` that is accepted; it opens nothing but this simulation")
+	flags.StringVar(&o.StateFile, "state-file", "", "JSON `file` to keep executions, captures and the ledger in; none keeps them in memory")
+	flags.DurationVar(&o.Step, "step", time.Second, "how `long` each stage of an action or a capture lasts")
+}
+
+// Check refuses options that cannot be carried out.
+func (o *Options) Check() error {
+	if o.Step <= 0 {
+		return fmt.Errorf("--step %s: want more than 0", o.Step)
+	}
+	return nil
+}
+
+// Run serves until the context is cancelled, and prints where.
+func Run(ctx context.Context, options Options, stdout io.Writer) error {
 	if options.StateFile != "" {
 		if err := os.MkdirAll(filepath.Dir(options.StateFile), 0o700); err != nil {
 			return fmt.Errorf("create state file: %w", err)
 		}
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", options.Listen)
 	if err != nil {
 		return fmt.Errorf("simulate sysdig: %w", err)
 	}
-	simulation := sysdigtest.New(options)
+	simulation := sysdigtest.New(options.Options)
 	simulation.URL = "http://" + listener.Addr().String()
 	server := &http.Server{Handler: simulation, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	printSysdig(stdout, simulation)
+	describe(stdout, simulation)
 
 	select {
 	case err := <-served:
@@ -76,7 +79,7 @@ func simulate(ctx context.Context, listen string, options sysdigtest.Options, st
 	return nil
 }
 
-func printSysdig(w io.Writer, simulation *sysdigtest.Server) {
+func describe(w io.Writer, simulation *sysdigtest.Server) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer table.Flush()
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
