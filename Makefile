@@ -29,6 +29,10 @@ bench-capture: ## Measure how captures are saved in files and in S3, beside curl
 chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
 	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
 
+.PHONY: compose-test
+compose-test: ## Run docker-compose.yml in the sandbox and kill everything in it (needs Docker and root; ARGS=--real-images pulls)
+	@dev/compose/test.sh $(ARGS)
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...
