@@ -13,7 +13,7 @@ until temporal operator cluster health; do
   sleep 1
 done
 
-if temporal operator namespace describe --namespace default >/dev/null; then
+if temporal operator namespace describe --namespace default >/dev/null 2>&1; then
   temporal operator namespace update --namespace default --retention "$RETENTION"
 else
   temporal operator namespace create --namespace default --retention "$RETENTION"

@@ -36,7 +36,7 @@ tag() { sed -n "s|^ *image: $1:\(.*\)|\1|p" "$repository/docker-compose.yml" | h
 # build IMAGE builds from a Dockerfile on standard input and the directory given.
 build() {
   say "$1"
-  docker build --quiet --tag "$1" --file - "$2" >/dev/null
+  docker build --tag "$1" --file - "$2" >"$cache/build.log" 2>&1 || { cat "$cache/build.log" >&2; return 1; }
 }
 
 base() {
@@ -116,8 +116,8 @@ ENTRYPOINT
   chmod +x "$cache/postgres/entrypoint.sh"
   build "postgres:$(tag postgres)" "$cache/postgres" <<'DOCKERFILE'
 FROM stand-in:base
-ENV PGDATA=/var/lib/postgresql/data PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/bin:/bin
-RUN usermod -u 999 postgres && rm -rf /var/lib/postgresql && install -d -o 999 -m 1777 /var/lib/postgresql/data
+ENV PGDATA=/var/lib/postgresql/data PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+RUN usermod -u 999 postgres && rm -rf /var/lib/postgresql && install -d -o 999 -m 1777 /var/lib/postgresql/data && install -d -o 999 -m 3777 /run/postgresql
 COPY entrypoint.sh /usr/local/bin/
 VOLUME /var/lib/postgresql/data
 STOPSIGNAL SIGINT

@@ -95,7 +95,8 @@ trap 'exit 130' INT TERM
 # fb runs a command of Firebreak in a container that runs.
 fb() { dc exec -T starter /firebreak "$@"; }
 address() { dc port "$1" "$2"; }
-id_of() { dc ps -q "$1" | sed -n "${2:-1}p"; }
+# id_of SERVICE N is the ID of a service's Nth container.
+id_of() { dc ps -q "$1" | sed -n "${2}p"; }
 inspect() { docker inspect --format "$1" "$2"; }
 healthy() { [ "$(inspect '{{.State.Health.Status}}' "$1")" = healthy ]; }
 everything_healthy() {
@@ -106,10 +107,11 @@ everything_healthy() {
   done
   [ "$(docker ps -q --filter label=com.docker.compose.project=firebreak-test | wc -l)" -ge 7 ]
 }
-page() { fb show "$1" --output json; }
-is() { page "$1" | grep -q "\"state\": \"$2\""; }
-counts() { page "$1" | grep -A1 '"events": {' | grep -q "\"count\": $2\b"; }
-asked() { fb show "$1" --output json | grep -q "\"action\": \"$2\""; }
+# page is an incident's, on one line and without blanks.
+page() { fb show "$1" --output json | tr -d ' \n'; }
+is() { page "$1" | grep "\"state\":\"$2\""; }
+counts() { page "$1" | grep "\"events\":{\"count\":$2,"; }
+asked() { page "$1" | grep "\"pending\":{[^}]*\"action\":\"$2\""; }
 ledger() { curl -sf "http://$(address sysdig 9090)/sim/ledger" | tr -d ' \n' | tr '{' '\n'; }
 # killed CONTAINER is how often Sysdig killed it.
 killed() { ledger | grep -c "\"action\":\"KILL_CONTAINER\".*\"container_id\":\"$1\"" || true; }
@@ -196,7 +198,7 @@ container=$(docker create firebreak:local)
 docker rm "$container" >/dev/null
 printf 'routes: [{name: night, when: '"'"'incident.occurred_at.getHours("Asia/Tokyo") == 3'"'"', playbook: capture}]\n' >"$run/night.yaml"
 event 6949e5f10829 "$miner" | docker run --rm -i -v "$run/night.yaml:/etc/firebreak/firebreak.yaml:ro" firebreak:local explain - --output json |
-  grep -q '"route": "night"' || fail "the image knows no time zones"
+  tr -d ' \n' | grep '"route":"night"' >"$run/last" || fail "the image knows no time zones"
 passed "a secret is where it is needed and nowhere else; the image has authorities and time zones"
 
 dc run --rm -T worker setup >"$run/last" 2>&1 || { cat "$run/last"; fail "setup"; }
@@ -240,12 +242,12 @@ again() { # CONTAINER'S ID
 running() { [ "$(inspect '{{.State.Running}}' "$1")" = true ]; }
 restarted() { [ "$(inspect '{{.State.Pid}}' "$1")" != "$2" ] && running "$1"; }
 
-for service in postgres temporal ui worker:1 worker:2 starter sysdig; do
-  id=$(id_of "${service%:*}" "$(expr "$service" : '.*:\(.*\)' || echo 1)")
+for service in postgres:1 temporal:1 ui:1 worker:1 worker:2 starter:1 sysdig:1; do
+  id=$(id_of "${service%:*}" "${service#*:}")
   [ -n "$id" ] || fail "$service does not run"
   # What an operator does. The daemon takes it for a stop, and starts nothing.
   docker kill "$id" >/dev/null
-  if [ "$service" != starter ]; then
+  if [ "$service" != starter:1 ]; then
     send 6949e5f10829 "$miner"
     of_a=$((of_a + 1))
   fi
@@ -260,7 +262,7 @@ for service in postgres temporal ui worker:1 worker:2 starter sysdig; do
   of_a=$((of_a + 1))
   again "$id"
   await 120 "$a has every event that was acknowledged ($of_a)" counts "$a" "$of_a"
-  asked "$a" KILL_CONTAINER || fail "$a does not wait any more"
+  asked "$a" KILL_CONTAINER >"$run/last" || fail "$a does not wait any more"
   passed "$service: after docker kill and docker start, and after kill -9, the incident waits and has its $of_a events"
 done
 [ "$(killed 6949e5f10829)" = 0 ] || fail "nobody approved $a"
@@ -280,8 +282,8 @@ dc down >"$run/last" 2>&1 || { cat "$run/last"; fail "down"; }
 [ -z "$(docker ps -aq --filter label=com.docker.compose.project=firebreak-test)" ] || fail "down leaves containers"
 dc up -d >"$run/up" 2>&1 || { cat "$run/up"; fail "up after down"; }
 await 240 "every container is healthy" everything_healthy
-counts "$a" "$of_a" || fail "$a has lost events"
-asked "$a" KILL_CONTAINER || fail "$a does not wait any more"
+counts "$a" "$of_a" >"$run/last" || fail "$a has lost events"
+asked "$a" KILL_CONTAINER >"$run/last" || fail "$a does not wait any more"
 fb evidence verify "$c" >"$run/last" 2>&1 || { cat "$run/last"; fail "evidence verify"; }
 passed "down and up: the incident waits with its $of_a events, the evidence is there"
 

@@ -90,7 +90,7 @@ func health(ctx context.Context, cfg *config.Config, names []string, path string
 			continue
 		}
 		answer, err := p.ask(ctx, path)
-		if len(names) == 0 && errors.Is(err, syscall.ECONNREFUSED) {
+		if errors.Is(err, syscall.ECONNREFUSED) {
 			silent = append(silent, result(p.name, "", err))
 			continue
 		}
