@@ -38,6 +38,10 @@ cluster-test: ## The same on a Temporal of several processes over PostgreSQL, th
 	@go -C dev test ./e2e -run '^TestChaosOfACluster$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)
 	@go run -C dev ./bench cluster
 
+.PHONY: compose-test
+compose-test: ## Run docker-compose.yml in the sandbox and kill everything in it (needs Docker and root; ARGS=--real-images pulls)
+	@dev/compose/test.sh $(ARGS)
+
 .PHONY: test
 test: ## Run every test of both modules
 	go test -timeout 10m ./...

@@ -112,7 +112,7 @@ func (s *session) root() *cobra.Command {
 		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.evidenceCommand(), s.approveCommand(), s.rejectCommand(),
 		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.actCommand(), s.captureCommand(),
-		s.freezeCommand(), s.unfreezeCommand(),
+		s.freezeCommand(), s.unfreezeCommand(), s.healthcheckCommand(),
 	)
 	describeVariables(root)
 	return root

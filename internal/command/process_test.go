@@ -126,6 +126,20 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 	}
 }
 
+func TestSetupOfTemporalOnlyAsksNobodyElse(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	code := command.Run(t.Context(), []string{"setup", "--temporal-only", "--output", "json"}, command.Env{
+		Environ: []string{"TEMPORAL_ADDRESS=" + nowhere(t), "FIREBREAK_EVIDENCE_URL=s3://bucket"},
+		Stdout:  &out, Stderr: &errs,
+	})
+	require.Equal(t, 1, code, "there is no Temporal")
+	require.Equal(t, "firebreak: setup: 1 of 2 checks failed\n", errs.String())
+	var checks []struct{ Check string }
+	require.NoError(t, json.Unmarshal(out.Bytes(), &checks), out.String())
+	require.Equal(t, []struct{ Check string }{{"config"}, {"temporal"}}, checks)
+}
+
 func TestSetupChecksEveryTenant(t *testing.T) {
 	t.Parallel()
 	acme := sysdigtest.Start(t, sysdigtest.Options{Token: "token-of-acme", CustomerName: "Acme Corp"})

@@ -48,16 +48,18 @@ type check struct {
 }
 
 func (s *session) setupCommand() *cobra.Command {
+	var temporalOnly bool
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Register the search attributes and check that everything is reachable",
 		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
 			"checks the configuration, Temporal, the Sysdig tokens and what they may do, the routes' actions, the evidence\n" +
 			"store, the journal, and the URLs of notifications and hooks, to which it sends nothing. Exit code 1 if a\n" +
-			"check fails; a warning does not.",
+			"check fails; a warning does not. With --temporal-only it does what processes need before they start: whoever\n" +
+			"waits for it is not kept from answering by a Sysdig that does not.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := s.checks(cmd)
+			checks := s.checks(cmd, temporalOnly)
 			if err := s.print(checks, func(w io.Writer) error { return writeChecks(w, checks) }); err != nil {
 				return err
 			}
@@ -67,18 +69,19 @@ func (s *session) setupCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&temporalOnly, "temporal-only", false, "register the search attributes, and check the configuration and Temporal alone")
 	addSettings(cmd, flagTaskQueue, flagSysdigRegion, flagSysdigAppURL, flagSysdigAPIURL, flagEvidenceURL, flagJournal, flagMode)
 	return cmd
 }
 
-// checks runs every check. What depends on a configuration that is bad is left
-// out.
-func (s *session) checks(cmd *cobra.Command) []check {
+// checks runs every check, or those of the configuration and Temporal. What
+// depends on a configuration that is bad is left out.
+func (s *session) checks(cmd *cobra.Command, temporalOnly bool) []check {
 	ctx := cmd.Context()
 	cfg, err := s.load(cmd)
 	checks := []check{result("config", configDetail(cfg), err)}
 	checks = append(checks, s.checkTemporal(ctx, cfg)...)
-	if err != nil {
+	if err != nil || temporalOnly {
 		return checks
 	}
 	checks = append(checks, checkSysdig(ctx, cfg)...)
