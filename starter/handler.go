@@ -84,6 +84,7 @@ func NewHandler(c Config) (*Handler, error) {
 		}
 		err = errors.Join(err, source.validate())
 		h.sources[source.Name] = &source
+		m.prepare(source.Name)
 	}
 	if err != nil {
 		return nil, err

@@ -50,16 +50,16 @@ func (r *response) countDecided(ctx workflow.Context) {
 
 // countSignal counts a signal of a person; err is why it did not count.
 func countSignal(ctx workflow.Context, name string, err error) {
-	result, reason := metrics.Counted, ""
+	result := metrics.Counted
 	if err != nil {
-		result, reason = metrics.Refused, metrics.Other
+		result = metrics.Other
 		var of *refusal
 		if errors.As(err, &of) {
-			reason = of.reason
+			result = of.result
 		}
-		workflow.GetLogger(ctx).Info("signal did not count", "signal", signals.Clip(name, maxQuoted), "reason", reason)
+		workflow.GetLogger(ctx).Info("signal did not count", "signal", signals.Clip(name, maxQuoted), "reason", result)
 	}
-	count(ctx, metrics.AnalystSignals, 1, metrics.LabelSignal, name, metrics.LabelResult, result, metrics.LabelReason, reason)
+	count(ctx, metrics.AnalystSignals, 1, metrics.LabelSignal, name, metrics.LabelResult, result)
 }
 
 // countAction counts what became of an action of Sysdig's.
@@ -136,10 +136,10 @@ func outcomeOf(observed, adopted bool, err error) string {
 }
 
 // refusal is why a signal did not count: in words, and as metrics count it.
-type refusal struct{ reason, text string }
+type refusal struct{ result, text string }
 
 func (r *refusal) Error() string { return r.text }
 
-func refused(reason, format string, args ...any) error {
-	return &refusal{reason, fmt.Sprintf(format, args...)}
+func refused(result, format string, args ...any) error {
+	return &refusal{result, fmt.Sprintf(format, args...)}
 }

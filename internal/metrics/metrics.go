@@ -73,7 +73,6 @@ const (
 	LabelOutcome   = "outcome"
 	LabelSignal    = "signal"
 	LabelResult    = "result"
-	LabelReason    = "reason"
 	LabelAction    = "action"
 	LabelOperation = "operation"
 	LabelKind      = "kind"
@@ -81,14 +80,10 @@ const (
 	LabelChannel   = "channel"
 )
 
-// The results of signals.
+// What became of a signal: it counted, or why it did not. The war room says it in
+// words.
 const (
-	Counted = "counted"
-	Refused = "refused"
-)
-
-// Why a signal did not count; the war room says it in words.
-const (
+	Counted         = "counted"
 	Undecodable     = "undecodable"
 	UnknownSignal   = "unknown-signal"
 	TooEarly        = "too-early"
@@ -161,13 +156,12 @@ func All() []Metric {
 		}}}},
 		{Reminders, Counter, "Reminders of requests that nobody had answered.", []Label{playbook}},
 		{Escalations, Counter, "Requests escalated because nobody had answered.", []Label{playbook}},
-		{AnalystSignals, Counter, "Signals of people, by whether they counted and, if not, why not.", []Label{
+		{AnalystSignals, Counter, "Signals of people: those that counted, and the others by why they did not.", []Label{
 			{LabelSignal, []string{
 				signals.Approve, signals.Reject, signals.Note, signals.Amend, signals.Undo, signals.Freeze, signals.Unfreeze,
 			}},
-			{LabelResult, []string{Counted, Refused}},
-			{LabelReason, []string{
-				"", Undecodable, UnknownSignal, TooEarly, TooLate, WrongRequest, AlreadyApproved, OwnRequest, NotEntitled, Unverified,
+			{LabelResult, []string{
+				Counted, Undecodable, UnknownSignal, TooEarly, TooLate, WrongRequest, AlreadyApproved, OwnRequest, NotEntitled, Unverified,
 				SenderNotFound, Frozen, NotApplicable,
 			}},
 		}},
