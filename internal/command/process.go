@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
+	"firebreak/internal/encryption"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
 	"firebreak/starter"
@@ -83,11 +84,15 @@ func (s *session) run(cmd *cobra.Command, p *process) error {
 	if err != nil {
 		return err
 	}
-	options, err := temporalclient.Options(s.environ, log, metrics.Temporal)
+	keys, err := encryption.Open(cfg.Temporal.Keyset, log)
 	if err != nil {
 		return err
 	}
-	app := fx.New(p.module, fx.Supply(cfg, log, metrics, options),
+	options, err := temporalclient.Options(s.environ, keys, log, metrics.Temporal)
+	if err != nil {
+		return err
+	}
+	app := fx.New(p.module, fx.Supply(cfg, log, metrics, options, keys),
 		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
 			events := &fxevent.SlogLogger{Logger: log}
 			events.UseLogLevel(slog.LevelDebug)

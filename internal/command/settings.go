@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"strconv"
@@ -110,6 +111,7 @@ func (s *session) loadFile(path string) (*config.Config, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	cfg.Temporal.Keyset = cmp.Or(s.keyset, cfg.Temporal.Keyset)
 	return cfg, nil
 }
 

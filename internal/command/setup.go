@@ -63,7 +63,7 @@ func (s *session) checks(cmd *cobra.Command) []check {
 	ctx := cmd.Context()
 	cfg, err := s.load(cmd)
 	checks := []check{result("config", configDetail(cfg), err)}
-	checks = append(checks, s.checkTemporal(ctx)...)
+	checks = append(checks, s.checkTemporal(ctx, cfg)...)
 	if err != nil {
 		return checks
 	}
@@ -77,10 +77,10 @@ func configDetail(cfg *config.Config) string {
 	return fmt.Sprintf("%d routes, %d sources, trust %s", len(cfg.Routes), len(cfg.Starter.Sources), cfg.Approvals.Trust)
 }
 
-func (s *session) checkTemporal(ctx context.Context) []check {
+func (s *session) checkTemporal(ctx context.Context, cfg *config.Config) []check {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	c, options, err := s.client()
+	c, options, err := s.client(cfg)
 	if err != nil {
 		return []check{result("temporal", "", err)}
 	}

@@ -14,6 +14,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"firebreak/internal/config"
+	"firebreak/internal/encryption"
 	"firebreak/internal/temporalclient"
 	"firebreak/signals"
 )
@@ -40,9 +42,18 @@ const (
 	queryTimeout   = 5 * time.Second
 )
 
-// client returns a client that connects when it is first used.
-func (s *session) client() (client.Client, client.Options, error) {
-	options, err := temporalclient.Options(s.environ, slog.New(slog.DiscardHandler), nil)
+// client returns a client that connects when it is first used. Of the
+// configuration it only needs the keyset; nil has none but the flag's.
+func (s *session) client(cfg *config.Config) (client.Client, client.Options, error) {
+	keyset, log := s.keyset, slog.New(slog.DiscardHandler)
+	if cfg != nil {
+		keyset = cfg.Temporal.Keyset
+	}
+	keys, err := encryption.Open(keyset, log)
+	if err != nil {
+		return nil, client.Options{}, err
+	}
+	options, err := temporalclient.Options(s.environ, keys, log, nil)
 	if err != nil {
 		return nil, options, err
 	}
@@ -55,7 +66,11 @@ func (s *session) connect(ctx context.Context) (Temporal, error) {
 	if s.Connect != nil {
 		return s.Connect(ctx)
 	}
-	c, options, err := s.client()
+	cfg, err := s.loadFile(s.config)
+	if err != nil {
+		return nil, err
+	}
+	c, options, err := s.client(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,9 @@ type Temporal struct {
 	// WebURL is the base URL of Temporal Web, for links in notifications; "" puts
 	// none there.
 	WebURL string `yaml:"web_url" json:"web_url"`
+	// Keyset is the file of the keys that payloads are encrypted with; "" leaves
+	// them as they are.
+	Keyset string `yaml:"keyset" json:"keyset"`
 }
 
 // Sysdig is the Sysdig Secure account, and those of tenants.

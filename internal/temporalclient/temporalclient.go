@@ -16,16 +16,25 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
+
+	"firebreak/internal/encryption"
 )
 
 // Options reads the connection's settings from where the `temporal` command
 // reads them: the variables TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-// TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_GRPC_META_…, and the profile
-// TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults: 127.0.0.1:7233
-// and namespace "default". A nil env is the environment of the process, a nil
-// metrics none.
-func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
-	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: env})
+// TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_GRPC_META_…, TEMPORAL_CODEC_…, and
+// the profile TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults:
+// 127.0.0.1:7233 and namespace "default". A nil env is the environment of the
+// process, a nil metrics none.
+//
+// What is told Temporal is encrypted with the keyset; without one, a nil keys, by
+// the codec server of the settings, and where there is none either it is not.
+func Options(env envconfig.EnvLookup, keys *encryption.Keyset, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: env})
+	if err != nil {
+		return client.Options{}, fmt.Errorf("read Temporal connection settings: %w", err)
+	}
+	opts, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
 		return client.Options{}, fmt.Errorf("read Temporal connection settings: %w", err)
 	}
@@ -33,6 +42,11 @@ func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.Metric
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
 	opts.Logger = log.NewStructuredLogger(logger)
 	opts.MetricsHandler = metrics
+	encrypt := encryption.Intercept(keys, keys != nil)
+	if server := profile.Codec; keys == nil && server != nil && server.Endpoint != "" {
+		encrypt = encryption.Intercept(encryption.Remote(server.Endpoint, server.Auth, opts.Namespace), true)
+	}
+	opts.ConnectionOptions.DialOptions = append(opts.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(encrypt))
 	return opts, nil
 }
 
