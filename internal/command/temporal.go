@@ -89,6 +89,7 @@ var errNoWorker = errors.New("no worker answers for it: is `firebreak worker` ru
 // query asks an incident, or the guard, for its page; an empty run ID means the
 // latest run.
 func query[P signals.Page | signals.GuardPage](ctx context.Context, t Temporal, workflowID, runID string) (json.RawMessage, *P, error) {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var raw json.RawMessage
@@ -101,9 +102,22 @@ func query[P signals.Page | signals.GuardPage](ctx context.Context, t Temporal, 
 		err = json.Unmarshal(raw, page)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("query %s: %w", workflowID, silence(ctx, err))
+		return nil, nil, fmt.Errorf("query %s: %w", workflowID, unanswered(caller, t, workflowID, runID, silence(ctx, err)))
 	}
 	return raw, page, nil
+}
+
+// unanswered is why a query was not answered. A worker without the key of an
+// incident is as silent as none; whoever asks may lack it too, and be told so by
+// what is known of the incident without a worker.
+func unanswered(ctx context.Context, t Temporal, workflowID, runID string, err error) error {
+	var unreadable *serviceerror.DataLoss
+	if errors.Is(err, errNoWorker) {
+		if _, seen := describe(ctx, t, workflowID, runID); errors.As(seen, &unreadable) {
+			return seen
+		}
+	}
+	return err
 }
 
 // silence tells a worker that is not there from an answer that is bad. Temporal
