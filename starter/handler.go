@@ -13,6 +13,7 @@ import (
 
 	"firebreak/internal/incident"
 	"firebreak/internal/journal"
+	"firebreak/internal/redact"
 	"firebreak/signals"
 )
 
@@ -33,6 +34,9 @@ type Config struct {
 	Router    *incident.Router
 	TaskQueue string
 	Approvers signals.Approvers
+	// Redactor takes out of events what nobody is to read; nil leaves them as they
+	// are.
+	Redactor *redact.Redactor
 	// Notify says that the worker notifies somebody.
 	Notify     bool
 	Temporal   Temporal
@@ -48,6 +52,7 @@ type Config struct {
 type Handler struct {
 	sources    map[string]*Source
 	router     *incident.Router
+	redactor   *redact.Redactor
 	dispatcher *dispatcher
 	quarantine Quarantine
 	metrics    *metrics
@@ -71,7 +76,7 @@ func NewHandler(c Config) (*Handler, error) {
 		}
 	}
 	h := &Handler{
-		sources: map[string]*Source{}, router: c.Router, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
+		sources: map[string]*Source{}, router: c.Router, redactor: c.Redactor, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
 		metrics: m, log: c.Log, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), stop: func() {},
 	}
 	for _, source := range c.Sources {
@@ -169,6 +174,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 	if p != nil {
 		return nil, p
 	}
+	h.redactor.Events(events) // before anybody else has seen them
 	// From here on the sender's patience does not matter: it may not send again.
 	answer, err := h.store(context.WithoutCancel(r.Context()), source, events)
 	if err != nil {

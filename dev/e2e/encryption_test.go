@@ -181,7 +181,9 @@ func TestASignalThatNoKeyOpensDoesNotCount(t *testing.T) {
 		"encoding": []byte(encryption.Encoding), encryption.MetadataKeyID: []byte(listed[0].ID),
 	}}
 	require.NoError(t, shared.SignalWorkflow(f.ctx, i.WorkflowID, i.RunID, signals.Approve, converter.NewRawValue(forged)))
-	i.await("it is refused", func() bool { return told(i.show(), signals.KindRefused, "approve did not count: data is encrypted, and the key that it names does not open it") })
+	i.await("it is refused", func() bool {
+		return told(i.show(), signals.KindRefused, "approve did not count: data is encrypted, and the key that it names does not open it")
+	})
 	i.approve()
 	i.contained()
 }

@@ -112,7 +112,7 @@ func (s *session) root() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("output",
 		cobra.FixedCompletions([]cobra.Completion{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
-		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
+		s.workerCommand(), s.starterCommand(), s.codecCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.evidenceCommand(), s.approveCommand(), s.rejectCommand(),
 		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.actCommand(), s.captureCommand(),
 		s.freezeCommand(), s.unfreezeCommand(), s.keysetCommand(),

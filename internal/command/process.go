@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
+	"firebreak/internal/codec"
 	"firebreak/internal/encryption"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
@@ -53,6 +54,22 @@ func (s *session) starterCommand() *cobra.Command {
 	}
 	p.add(cmd)
 	addSettings(cmd, flagTaskQueue, flagListen, flagJournal, flagEvidenceURL)
+	return cmd
+}
+
+func (s *session) codecCommand() *cobra.Command {
+	p := process{module: codec.Module}
+	cmd := &cobra.Command{
+		Use:   "codec",
+		Short: "Run the codec server, by which Temporal Web and the temporal CLI read what is encrypted",
+		Long: "Runs the codec server until SIGINT or SIGTERM: it encrypts and decrypts the payloads that it is sent, for\n" +
+			"whoever authenticates as codec.auth says, and for the pages of codec.origins. It talks to no Temporal. Probes\n" +
+			"and metrics are at /livez, /readyz and /metrics.",
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, &p) },
+	}
+	p.add(cmd)
+	addSettings(cmd, flagCodecListen)
 	return cmd
 }
 
