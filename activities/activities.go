@@ -18,6 +18,7 @@ import (
 	"firebreak/internal/hooks"
 	"firebreak/internal/incident"
 	"firebreak/internal/notify"
+	"firebreak/internal/redact"
 	"firebreak/internal/sysdig"
 	"firebreak/signals"
 )
@@ -40,6 +41,9 @@ type Activities struct {
 	Approvals *approvals.Rules
 	Protected *incident.Protections
 	Budgets   []signals.Budget
+	// Redactor takes out of what Sysdig tells what nobody is to read; nil leaves it
+	// as it is.
+	Redactor *redact.Redactor
 	// Observe makes it a dry run: everything is checked, nothing is changed in
 	// Sysdig, and nothing taken of a budget.
 	Observe bool

@@ -47,7 +47,7 @@ func (a *Activities) Enrich(ctx context.Context, in EnrichInput) (Enrichment, er
 	if err != nil {
 		return Enrichment{}, err
 	}
-	event, err := readEvent(ctx, account, in.EventID)
+	event, err := a.readEvent(ctx, account, in.EventID)
 	switch {
 	case err != nil && activity.GetInfo(ctx).Attempt < withoutEvent:
 		return Enrichment{}, err

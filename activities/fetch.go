@@ -81,7 +81,7 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 // storeOutputs stores outputs. They may hold pre-signed URLs, which open what
 // they point at to whoever has them.
 func (a *Activities) storeOutputs(ctx context.Context, key string, outputs map[string]any) (evidence.File, error) {
-	kept := unsigned(outputs)
+	kept := a.Redactor.Value(unsigned(outputs))
 	content, err := json.MarshalIndent(kept, "", "  ")
 	if err != nil {
 		return evidence.File{}, fmt.Errorf("encode outputs: %w", err)

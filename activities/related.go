@@ -56,6 +56,7 @@ func (a *Activities) Related(ctx context.Context, in RelatedInput) ([]signals.Re
 	if err != nil && len(raws) > 0 {
 		return nil, fmt.Errorf("read the events around it: %w", err)
 	}
+	a.Redactor.Events(events)
 	related := []signals.RelatedEvent{}
 	for i := range events {
 		of := &events[i].Incident
@@ -87,7 +88,7 @@ func asBytes(raws []json.RawMessage) [][]byte {
 
 // readEvent is the event as the events API has it, nil where Sysdig does not know it
 // or the token may not see it.
-func readEvent(ctx context.Context, account *sysdig.Client, id string) (*incident.Incident, error) {
+func (a *Activities) readEvent(ctx context.Context, account *sysdig.Client, id string) (*incident.Incident, error) {
 	if strings.Trim(id, ".") == "" {
 		return nil, nil
 	}
@@ -103,6 +104,7 @@ func readEvent(ctx context.Context, account *sysdig.Client, id string) (*inciden
 	if err != nil {
 		return nil, fmt.Errorf("read the event: %w", err)
 	}
+	a.Redactor.Events(events)
 	for i := range events {
 		if events[i].Adapter != "" && events[i].Incident.ID == id {
 			return &events[i].Incident, nil

@@ -21,6 +21,10 @@ const maxName = 128
 // maxQuoted bounds what an error quotes back, in bytes.
 const maxQuoted = 60
 
+// encrypted is the encoding of a payload that should have been decrypted before
+// it came here, as the payload codec writes it.
+const encrypted = "binary/encrypted"
+
 // Scalar is a JSON string or number, kept as text: an analyst who amends
 // process.pid may type 4711 or "4711".
 type Scalar string
@@ -179,6 +183,9 @@ func decode(raw converter.RawValue, into any, example string) error {
 
 // object returns the payload's bytes if they hold a JSON object.
 func object(raw converter.RawValue) ([]byte, error) {
+	if string(raw.Payload().GetMetadata()[converter.MetadataEncoding]) == encrypted {
+		return nil, errors.New("data is encrypted, and the key that it names does not open it")
+	}
 	data := bytes.TrimSpace(raw.Payload().GetData())
 	if len(data) == 0 {
 		return nil, errors.New("no data")

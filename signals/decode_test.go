@@ -48,6 +48,10 @@ func TestABadDecisionSaysWhatIsWrongAndWhatIsAccepted(t *testing.T) {
 	}
 	_, err := signals.DecodeDecision(converter.RawValue{})
 	require.EqualError(t, err, "no data"+want)
+	_, err = signals.DecodeDecision(converter.NewRawValue(&commonpb.Payload{
+		Metadata: map[string][]byte{"encoding": []byte("binary/encrypted")}, Data: []byte("{}"),
+	}))
+	require.EqualError(t, err, "data is encrypted, and the key that it names does not open it"+want)
 }
 
 func TestAnInstructionSaysWhoAndWhy(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"firebreak/internal/certfile"
 	"firebreak/internal/certfile/certtest"
+	"firebreak/internal/httpauth"
 	"firebreak/internal/telemetry"
 	"firebreak/starter"
 )
@@ -33,7 +34,7 @@ type entrance struct {
 func newEntrance(t *testing.T, clientCA string, names ...string) *entrance {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	certificates, err := starter.NewMTLS(clientCA, names, log)
+	certificates, err := httpauth.NewMTLS(clientCA, names, log)
 	require.NoError(t, err)
 	handler, err := starter.NewHandler(starter.Config{
 		Sources:  []starter.Source{{Name: "falco", Auth: certificates}, {Name: "lab", Open: true}},
@@ -154,10 +155,10 @@ func TestAnAuthorityIsReplacedWithoutARestart(t *testing.T) {
 
 func TestACertificateCountsForNothingWithoutTLS(t *testing.T) {
 	t.Parallel()
-	certificates, err := starter.NewMTLS(certtest.WriteFile(t, "ca.pem", certtest.NewAuthority(t).PEM), nil, slog.New(slog.DiscardHandler))
+	certificates, err := httpauth.NewMTLS(certtest.WriteFile(t, "ca.pem", certtest.NewAuthority(t).PEM), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	d := newDoor(t, starter.Source{Auth: certificates})
 	refused(t, d.knock(t, "", "[]", with("X-Forwarded-Client-Cert", "Hash=x")), http.StatusUnauthorized)
-	_, err = starter.NewMTLS("nowhere.pem", nil, slog.New(slog.DiscardHandler))
+	_, err = httpauth.NewMTLS("nowhere.pem", nil, slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"firebreak/internal/config"
+	"firebreak/internal/httpauth"
 	"firebreak/internal/incident"
 	"firebreak/internal/telemetry"
 	"firebreak/starter"
@@ -80,55 +81,55 @@ func TestEachWayToSendASecretLetsInWhoKnowsIt(t *testing.T) {
 	token := func(value string) func(*http.Request) { return with("X-Token", value) }
 	nothing := func(*http.Request) {}
 	for name, tc := range map[string]struct {
-		auth    starter.Auth
+		auth    httpauth.Auth
 		secrets []string
 		below   string
 		change  func(*http.Request)
 		want    int
 	}{
-		"bearer: right":                             {starter.Bearer{}, one, "", authorization("Bearer new-s3cret"), 202},
-		"bearer: in another case":                   {starter.Bearer{}, one, "", authorization("BEARER new-s3cret"), 202},
-		"bearer: old, in a rotation":                {starter.Bearer{}, both, "", authorization("Bearer old-s3cret"), 202},
-		"bearer: new, in a rotation":                {starter.Bearer{}, both, "", authorization("Bearer new-s3cret"), 202},
-		"bearer: old, after it":                     {starter.Bearer{}, one, "", authorization("Bearer old-s3cret"), 401},
-		"bearer: wrong":                             {starter.Bearer{}, both, "", authorization("Bearer s3cret"), 401},
-		"bearer: a part":                            {starter.Bearer{}, one, "", authorization("Bearer new-s3cre"), 401},
-		"bearer: absent":                            {starter.Bearer{}, one, "", nothing, 401},
-		"bearer: empty":                             {starter.Bearer{}, one, "", authorization("Bearer "), 401},
-		"bearer: another scheme":                    {starter.Bearer{}, one, "", authorization("Token new-s3cret"), 401},
-		"bearer: in the path":                       {starter.Bearer{}, one, "/new-s3cret", authorization("Bearer new-s3cret"), 404},
-		"basic: right":                              {starter.Basic{}, []string{"ann:p:w"}, "", authorization(basic("ann:p:w")), 202},
-		"basic: old, in a rotation":                 {starter.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("ann:old")), 202},
-		"basic: new, in a rotation":                 {starter.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("bob:new")), 202},
-		"basic: user of one, password of the other": {starter.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("ann:new")), 401},
-		"basic: old, after it":                      {starter.Basic{}, []string{"bob:new"}, "", authorization(basic("ann:old")), 401},
-		"basic: wrong password":                     {starter.Basic{}, []string{"ann:pw"}, "", authorization(basic("ann:wp")), 401},
-		"basic: wrong user":                         {starter.Basic{}, []string{"ann:pw"}, "", authorization(basic("bob:pw")), 401},
-		"basic: no colon":                           {starter.Basic{}, []string{"ann:pw"}, "", authorization(basic("annpw")), 401},
-		"basic: not encoded":                        {starter.Basic{}, []string{"ann:pw"}, "", authorization("Basic ann:pw"), 401},
-		"basic: absent":                             {starter.Basic{}, []string{"ann:pw"}, "", nothing, 401},
-		"basic: as bearer token":                    {starter.Basic{}, []string{"ann:pw"}, "", authorization("Bearer ann:pw"), 401},
-		"basic: in the path":                        {starter.Basic{}, []string{"ann:pw"}, "/ann:pw", authorization(basic("ann:pw")), 404},
-		"header: right":                             {starter.Header{Name: "x-token"}, one, "", token("new-s3cret"), 202},
-		"header: old, in a rotation":                {starter.Header{Name: "X-Token"}, both, "", token("old-s3cret"), 202},
-		"header: new, in a rotation":                {starter.Header{Name: "X-Token"}, both, "", token("new-s3cret"), 202},
-		"header: old, after it":                     {starter.Header{Name: "X-Token"}, one, "", token("old-s3cret"), 401},
-		"header: wrong":                             {starter.Header{Name: "X-Token"}, one, "", token("S3cret"), 401},
-		"header: absent":                            {starter.Header{Name: "X-Token"}, one, "", nothing, 401},
-		"header: another header":                    {starter.Header{Name: "X-Token"}, one, "", authorization("new-s3cret"), 401},
-		"header: authorization":                     {starter.Header{Name: "Authorization"}, []string{"ApiKey x"}, "", authorization("ApiKey x"), 202},
-		"header: a second one":                      {starter.Header{Name: "X-Token"}, one, "", func(r *http.Request) { r.Header["X-Token"] = []string{"x", one[0]} }, 401},
-		"header: in the path":                       {starter.Header{Name: "X-Token"}, one, "/x", token("new-s3cret"), 404},
-		"path: right":                               {starter.Path{}, one, "/new-s3cret", nothing, 202},
-		"path: old, in a rotation":                  {starter.Path{}, both, "/old-s3cret", nothing, 202},
-		"path: new, in a rotation":                  {starter.Path{}, both, "/new-s3cret", nothing, 202},
-		"path: old, after it":                       {starter.Path{}, one, "/old-s3cret", nothing, 401},
-		"path: wrong":                               {starter.Path{}, one, "/s3cret", nothing, 401},
-		"path: absent":                              {starter.Path{}, one, "", nothing, 401},
-		"path: empty":                               {starter.Path{}, one, "/", nothing, 404},
-		"path: with more behind it":                 {starter.Path{}, one, "/new-s3cret/x", nothing, 404},
-		"path: in the query":                        {starter.Path{}, one, "?secret=new-s3cret", nothing, 401},
-		"path: as a header":                         {starter.Path{}, one, "", authorization("Bearer new-s3cret"), 401},
+		"bearer: right":                             {httpauth.Bearer{}, one, "", authorization("Bearer new-s3cret"), 202},
+		"bearer: in another case":                   {httpauth.Bearer{}, one, "", authorization("BEARER new-s3cret"), 202},
+		"bearer: old, in a rotation":                {httpauth.Bearer{}, both, "", authorization("Bearer old-s3cret"), 202},
+		"bearer: new, in a rotation":                {httpauth.Bearer{}, both, "", authorization("Bearer new-s3cret"), 202},
+		"bearer: old, after it":                     {httpauth.Bearer{}, one, "", authorization("Bearer old-s3cret"), 401},
+		"bearer: wrong":                             {httpauth.Bearer{}, both, "", authorization("Bearer s3cret"), 401},
+		"bearer: a part":                            {httpauth.Bearer{}, one, "", authorization("Bearer new-s3cre"), 401},
+		"bearer: absent":                            {httpauth.Bearer{}, one, "", nothing, 401},
+		"bearer: empty":                             {httpauth.Bearer{}, one, "", authorization("Bearer "), 401},
+		"bearer: another scheme":                    {httpauth.Bearer{}, one, "", authorization("Token new-s3cret"), 401},
+		"bearer: in the path":                       {httpauth.Bearer{}, one, "/new-s3cret", authorization("Bearer new-s3cret"), 404},
+		"basic: right":                              {httpauth.Basic{}, []string{"ann:p:w"}, "", authorization(basic("ann:p:w")), 202},
+		"basic: old, in a rotation":                 {httpauth.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("ann:old")), 202},
+		"basic: new, in a rotation":                 {httpauth.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("bob:new")), 202},
+		"basic: user of one, password of the other": {httpauth.Basic{}, []string{"ann:old", "bob:new"}, "", authorization(basic("ann:new")), 401},
+		"basic: old, after it":                      {httpauth.Basic{}, []string{"bob:new"}, "", authorization(basic("ann:old")), 401},
+		"basic: wrong password":                     {httpauth.Basic{}, []string{"ann:pw"}, "", authorization(basic("ann:wp")), 401},
+		"basic: wrong user":                         {httpauth.Basic{}, []string{"ann:pw"}, "", authorization(basic("bob:pw")), 401},
+		"basic: no colon":                           {httpauth.Basic{}, []string{"ann:pw"}, "", authorization(basic("annpw")), 401},
+		"basic: not encoded":                        {httpauth.Basic{}, []string{"ann:pw"}, "", authorization("Basic ann:pw"), 401},
+		"basic: absent":                             {httpauth.Basic{}, []string{"ann:pw"}, "", nothing, 401},
+		"basic: as bearer token":                    {httpauth.Basic{}, []string{"ann:pw"}, "", authorization("Bearer ann:pw"), 401},
+		"basic: in the path":                        {httpauth.Basic{}, []string{"ann:pw"}, "/ann:pw", authorization(basic("ann:pw")), 404},
+		"header: right":                             {httpauth.Header{Name: "x-token"}, one, "", token("new-s3cret"), 202},
+		"header: old, in a rotation":                {httpauth.Header{Name: "X-Token"}, both, "", token("old-s3cret"), 202},
+		"header: new, in a rotation":                {httpauth.Header{Name: "X-Token"}, both, "", token("new-s3cret"), 202},
+		"header: old, after it":                     {httpauth.Header{Name: "X-Token"}, one, "", token("old-s3cret"), 401},
+		"header: wrong":                             {httpauth.Header{Name: "X-Token"}, one, "", token("S3cret"), 401},
+		"header: absent":                            {httpauth.Header{Name: "X-Token"}, one, "", nothing, 401},
+		"header: another header":                    {httpauth.Header{Name: "X-Token"}, one, "", authorization("new-s3cret"), 401},
+		"header: authorization":                     {httpauth.Header{Name: "Authorization"}, []string{"ApiKey x"}, "", authorization("ApiKey x"), 202},
+		"header: a second one":                      {httpauth.Header{Name: "X-Token"}, one, "", func(r *http.Request) { r.Header["X-Token"] = []string{"x", one[0]} }, 401},
+		"header: in the path":                       {httpauth.Header{Name: "X-Token"}, one, "/x", token("new-s3cret"), 404},
+		"path: right":                               {httpauth.Path{}, one, "/new-s3cret", nothing, 202},
+		"path: old, in a rotation":                  {httpauth.Path{}, both, "/old-s3cret", nothing, 202},
+		"path: new, in a rotation":                  {httpauth.Path{}, both, "/new-s3cret", nothing, 202},
+		"path: old, after it":                       {httpauth.Path{}, one, "/old-s3cret", nothing, 401},
+		"path: wrong":                               {httpauth.Path{}, one, "/s3cret", nothing, 401},
+		"path: absent":                              {httpauth.Path{}, one, "", nothing, 401},
+		"path: empty":                               {httpauth.Path{}, one, "/", nothing, 404},
+		"path: with more behind it":                 {httpauth.Path{}, one, "/new-s3cret/x", nothing, 404},
+		"path: in the query":                        {httpauth.Path{}, one, "?secret=new-s3cret", nothing, 401},
+		"path: as a header":                         {httpauth.Path{}, one, "", authorization("Bearer new-s3cret"), 401},
 		"bearer by default":                         {nil, one, "", authorization("Bearer new-s3cret"), 202},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +150,7 @@ func TestEachWayToSendASecretLetsInWhoKnowsIt(t *testing.T) {
 
 func TestASecretInThePathIsWrittenNowhere(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, starter.Source{Auth: starter.Path{}, Secrets: one})
+	d := newDoor(t, starter.Source{Auth: httpauth.Path{}, Secrets: one})
 	accepted(t, d.knock(t, "/new-s3cret", "[]"))
 	require.NotContains(t, d.knock(t, "/new-s3cret", "[").Body.String(), "s3cret")
 	require.NotContains(t, d.knock(t, "/typo-s3cret", "[]").Body.String(), "s3cret")
@@ -171,11 +172,11 @@ func TestASignatureLetsInTheBodyThatWasSigned(t *testing.T) {
 	t.Parallel()
 	const body = `[ ]`
 	right, old := sign("new-s3cret", body), sign("old-s3cret", body)
-	plain := starter.Signature{Header: "X-Signature", Encoding: config.EncodingHex}
-	hub := starter.Signature{Header: "X-Hub-Signature-256", Prefix: "sha256=", Encoding: config.EncodingHex}
-	b64 := starter.Signature{Header: "X-Signature", Encoding: config.EncodingBase64}
+	plain := httpauth.Signature{Header: "X-Signature", Encoding: config.EncodingHex}
+	hub := httpauth.Signature{Header: "X-Hub-Signature-256", Prefix: "sha256=", Encoding: config.EncodingHex}
+	b64 := httpauth.Signature{Header: "X-Signature", Encoding: config.EncodingBase64}
 	for name, tc := range map[string]struct {
-		auth          starter.Signature
+		auth          httpauth.Signature
 		secrets       []string
 		body          string
 		header, value string
@@ -216,7 +217,7 @@ func TestASignatureLetsInTheBodyThatWasSigned(t *testing.T) {
 
 func TestASignatureIsOfTheBodyAsItWasSent(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, starter.Source{Auth: starter.Signature{Header: "X-Signature"}, Secrets: one})
+	d := newDoor(t, starter.Source{Auth: httpauth.Signature{Header: "X-Signature"}, Secrets: one})
 	body := compress(t, "[]")
 	encoded := with("Content-Encoding", "gzip")
 	accepted(t, d.knock(t, "", body, encoded, with("X-Signature", hex.EncodeToString(sign(one[0], body)))))
@@ -226,7 +227,7 @@ func TestASignatureIsOfTheBodyAsItWasSent(t *testing.T) {
 
 func TestABodyWithoutASignatureIsNotRead(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, starter.Source{Auth: starter.Signature{Header: "X-Signature"}, Secrets: one})
+	d := newDoor(t, starter.Source{Auth: httpauth.Signature{Header: "X-Signature"}, Secrets: one})
 	refused(t, d.knock(t, "", "", func(r *http.Request) { r.Body = unread{t} }), http.StatusUnauthorized)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"firebreak/internal/incident"
 	"firebreak/internal/journal"
+	"firebreak/internal/redact"
 	"firebreak/signals"
 )
 
@@ -34,6 +35,9 @@ type Config struct {
 	Router    *incident.Router
 	TaskQueue string
 	Approvers signals.Approvers
+	// Redactor takes out of events what nobody is to read; nil leaves them as they
+	// are.
+	Redactor *redact.Redactor
 	// Notify says that the worker notifies somebody.
 	Notify     bool
 	Temporal   Temporal
@@ -51,6 +55,7 @@ type Config struct {
 type Handler struct {
 	sources    map[string]*Source
 	router     *incident.Router
+	redactor   *redact.Redactor
 	dispatcher *dispatcher
 	quarantine Quarantine
 	metrics    *metrics
@@ -75,7 +80,7 @@ func NewHandler(c Config) (*Handler, error) {
 		}
 	}
 	h := &Handler{
-		sources: map[string]*Source{}, router: c.Router, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
+		sources: map[string]*Source{}, router: c.Router, redactor: c.Redactor, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
 		metrics: m, tracer: c.Tracer, log: c.Log, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), stop: func() {},
 	}
 	for _, source := range c.Sources {
@@ -181,6 +186,7 @@ func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *ht
 	if p != nil {
 		return nil, p
 	}
+	h.redactor.Events(events) // before anybody else has seen them
 	// From here on the sender's patience does not matter: it may not send again.
 	answer, err := h.store(context.WithoutCancel(ctx), source, events)
 	if err != nil {

@@ -99,8 +99,12 @@ func newWebhook(lc fx.Lifecycle, cfg *config.Config, c client.Client, store *evi
 	if err != nil {
 		return nil, err
 	}
+	redactor, err := cfg.Redactor()
+	if err != nil {
+		return nil, err
+	}
 	h, err := NewHandler(Config{
-		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(), Notify: cfg.Notify.Any(),
+		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(), Notify: cfg.Notify.Any(), Redactor: redactor,
 		Temporal: temporal{c}, Quarantine: store, Journal: j, Metrics: m.Registry, Tracer: tracing.tracer(), Log: log,
 	})
 	if err != nil {

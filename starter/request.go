@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"firebreak/internal/httpauth"
 	"firebreak/internal/incident"
 )
 
@@ -32,13 +33,13 @@ var contentTypes = []string{
 // admit decides what can be decided before the body of a request is read: nil
 // lets it in.
 func (s *Source) admit(r *http.Request) *problem {
-	if _, inPath := s.Auth.(Path); r.PathValue("secret") != "" && !inPath {
+	if _, inPath := s.Auth.(httpauth.Path); r.PathValue("secret") != "" && !inPath {
 		return newProblem(http.StatusNotFound, "want POST /v1/events/{source}")
 	}
 	if r.Method != http.MethodPost {
 		return newProblem(http.StatusMethodNotAllowed, "method %s: want POST", r.Method).with("Allow", http.MethodPost)
 	}
-	if err := cmp.Or(s.allows(r), s.auth().admits(r, s.Secrets)); err != nil {
+	if err := cmp.Or(s.allows(r), s.auth().Admits(r, s.Secrets)); err != nil {
 		return s.unauthorized(err)
 	}
 	if p := checkType(r.Header); p != nil {
@@ -59,8 +60,8 @@ func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event,
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, "the body could not be read to its end")
 	}
-	if a, ok := s.auth().(bodyAuth); ok {
-		if err := a.signed(r, body, s.Secrets); err != nil {
+	if a, ok := s.auth().(httpauth.BodyAuth); ok {
+		if err := a.Signed(r, body, s.Secrets); err != nil {
 			return nil, s.unauthorized(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"firebreak/internal/certfile/certtest"
+	"firebreak/internal/httpauth"
 	"firebreak/starter"
 )
 
@@ -59,17 +60,17 @@ func TestAnOpenSourceAsksForNoToken(t *testing.T) {
 
 func TestSourcesThatWouldLetAnybodyInAreRefused(t *testing.T) {
 	t.Parallel()
-	certificates, err := starter.NewMTLS(certtest.WriteFile(t, "ca.pem", certtest.NewAuthority(t).PEM), nil, slog.New(slog.DiscardHandler))
+	certificates, err := httpauth.NewMTLS(certtest.WriteFile(t, "ca.pem", certtest.NewAuthority(t).PEM), nil, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for want, sources := range map[string][]starter.Source{
 		`source "a": no secret`:                           {{Name: "a"}},
 		`source "a": secret 2 is empty`:                   {{Name: "a", Secrets: []string{"x", ""}}},
 		`source "a": secrets without authentication`:      {{Name: "a", Open: true, Secrets: []string{"x"}}},
 		`source "a" is there twice`:                       {{Name: "a", Open: true}, {Name: "a", Open: true}},
-		`source "a": authentication of everybody`:         {{Name: "a", Open: true, Auth: starter.Basic{}}},
+		`source "a": authentication of everybody`:         {{Name: "a", Open: true, Auth: httpauth.Basic{}}},
 		`source "a": secrets beside certificates`:         {{Name: "a", Auth: certificates, Secrets: []string{"x"}}},
-		`source "b": no secret`:                           {{Name: "b", Auth: starter.Path{}}},
-		`source "b": secret 1 is empty`:                   {{Name: "b", Auth: starter.Signature{Header: "X"}, Secrets: []string{""}}},
+		`source "b": no secret`:                           {{Name: "b", Auth: httpauth.Path{}}},
+		`source "b": secret 1 is empty`:                   {{Name: "b", Auth: httpauth.Signature{Header: "X"}, Secrets: []string{""}}},
 		`source "a/b": want a name that can stand in /v1`: {{Name: "a/b", Open: true}},
 	} {
 		_, err := starter.NewHandler(starter.Config{Sources: sources, Metrics: prometheus.NewRegistry()})

@@ -2,9 +2,13 @@ package starter
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+
+	"firebreak/internal/config"
+	"firebreak/internal/httpauth"
 )
 
 // Source is a sender of events, known by its name in the URL.
@@ -17,7 +21,7 @@ type Source struct {
 	// Open lets everybody in whom Allow does. Otherwise Auth decides as well.
 	Open bool
 	// Auth is how the sender shows that it may send; nil wants a bearer token.
-	Auth Auth
+	Auth httpauth.Auth
 	// Secrets are those that the sender may know; two are live while a secret is
 	// being rotated.
 	Secrets []string
@@ -28,9 +32,25 @@ type Source struct {
 	MaxBody int64
 }
 
+// newSource is a source as it is configured.
+func newSource(c *config.Starter, s *config.Source, log *slog.Logger) (Source, error) {
+	source := Source{Name: s.Name, Tenant: s.Tenant, Open: s.Auth.Type == config.AuthNone, MaxBody: int64(c.MaxBody)}
+	var err error
+	if source.Secrets, err = s.ResolveSecrets(); err != nil {
+		return source, err
+	}
+	if source.Allow, err = s.Networks(); err != nil || source.Open {
+		return source, err
+	}
+	if source.Auth, err = httpauth.New(s.Auth, log); err != nil {
+		return source, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	return source, nil
+}
+
 // validate refuses a source that would let in whom it should not.
 func (s *Source) validate() error {
-	_, certificates := s.Auth.(*MTLS)
+	_, certificates := s.Auth.(*httpauth.MTLS)
 	switch {
 	case s.Name == "", url.PathEscape(s.Name) != s.Name:
 		return fmt.Errorf("source %q: want a name that can stand in /v1/events/{source} as it is", s.Name)
@@ -52,12 +72,12 @@ func (s *Source) validate() error {
 }
 
 // auth is how the source authenticates.
-func (s *Source) auth() Auth {
+func (s *Source) auth() httpauth.Auth {
 	switch {
 	case s.Open:
-		return open{}
+		return httpauth.Open{}
 	case s.Auth == nil:
-		return Bearer{}
+		return httpauth.Bearer{}
 	default:
 		return s.Auth
 	}
@@ -66,7 +86,7 @@ func (s *Source) auth() Auth {
 // unauthorized is the answer to a sender that may not send. It does not tell
 // which check it failed; cause is for our own log.
 func (s *Source) unauthorized(cause error) *problem {
-	scheme, wants := s.auth().challenge()
+	scheme, wants := s.auth().Challenge()
 	p := newProblem(http.StatusUnauthorized, "want %s", wants).with("WWW-Authenticate", scheme+` realm="firebreak"`)
 	p.cause = cause.Error()
 	return p

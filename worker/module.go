@@ -17,6 +17,7 @@ import (
 	"firebreak/internal/incident"
 	"firebreak/internal/metrics"
 	"firebreak/internal/notify"
+	"firebreak/internal/redact"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
@@ -28,7 +29,7 @@ import (
 var Module = fx.Module("worker",
 	temporalclient.Module(temporalclient.Worker),
 	evidence.Module,
-	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
+	fx.Provide(newSysdig, approvals.New, newProtections, newRedactor, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
 	fx.Invoke(observe, func(*telemetry.Server) {}, func(*Worker) {}),
@@ -91,6 +92,8 @@ func newProtections(cfg *config.Config) (*incident.Protections, error) {
 	return incident.NewProtections(cfg.Guard.Protected)
 }
 
+func newRedactor(cfg *config.Config) (*redact.Redactor, error) { return cfg.Redactor() }
+
 func newHooks(cfg *config.Config, options client.Options) (*hooks.Sender, error) {
 	all, err := cfg.ResolveHooks()
 	if err != nil {
@@ -101,7 +104,8 @@ func newHooks(cfg *config.Config, options client.Options) (*hooks.Sender, error)
 }
 
 func newActivities(cfg *config.Config, c client.Client, watch *guard.Watch, rules *approvals.Rules, protected *incident.Protections,
-	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, hooks *hooks.Sender, log *slog.Logger,
+	own *sysdig.Client, tenants map[string]*sysdig.Client, store *evidence.Store, notifier *notify.Sender, hooks *hooks.Sender, redactor *redact.Redactor,
+	log *slog.Logger,
 ) *activities.Activities {
 	observe := cfg.Worker.Mode == config.ModeObserve
 	if observe {
@@ -109,7 +113,7 @@ func newActivities(cfg *config.Config, c client.Client, watch *guard.Watch, rule
 	}
 	return &activities.Activities{
 		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Notifier: notifier, Hooks: hooks,
-		Guard: watch, Approvals: rules, Protected: protected, Budgets: cfg.Guard.Budgets, Observe: observe,
+		Guard: watch, Approvals: rules, Protected: protected, Budgets: cfg.Guard.Budgets, Redactor: redactor, Observe: observe,
 	}
 }
 

@@ -62,7 +62,7 @@ func registerAttributes(ctx context.Context, temporal string) error {
 		return fmt.Errorf("connect to temporal: %w", err)
 	}
 	defer c.Close()
-	_, err = temporalclient.RegisterSearchAttributes(ctx, c, cluster.Namespace)
+	_, err = temporalclient.RegisterSearchAttributes(ctx, c, client.Options{Namespace: cluster.Namespace})
 	return err
 }
 

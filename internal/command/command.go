@@ -69,6 +69,7 @@ type session struct {
 	Env
 	environ environ
 	config  string
+	keyset  string
 	output  string
 }
 
@@ -105,14 +106,16 @@ func (s *session) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
 	root.PersistentFlags().StringVar(&s.config, "config", "",
 		"configuration `FILE`; "+config.FileName+" if there is one, else the built-in default")
+	root.PersistentFlags().StringVar(&s.keyset, "keyset", "",
+		"keyset `FILE` that what is told Temporal is encrypted with; temporal.keyset if it is not given")
 	root.PersistentFlags().StringVar(&s.output, "output", outputText, "`FORMAT` of the output: text or json")
 	_ = root.RegisterFlagCompletionFunc("output",
 		cobra.FixedCompletions([]cobra.Completion{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
-		s.workerCommand(), s.starterCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
+		s.workerCommand(), s.starterCommand(), s.codecCommand(), s.setupCommand(), s.configCommand(), s.explainCommand(),
 		s.incidentsCommand(), s.showCommand(), s.evidenceCommand(), s.approveCommand(), s.rejectCommand(),
 		s.noteCommand(), s.amendCommand(), s.undoCommand(), s.actCommand(), s.captureCommand(),
-		s.freezeCommand(), s.unfreezeCommand(), s.healthcheckCommand(),
+		s.freezeCommand(), s.unfreezeCommand(), s.keysetCommand(), s.healthcheckCommand(),
 	)
 	describeVariables(root)
 	return root

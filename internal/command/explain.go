@@ -74,6 +74,11 @@ func (s *session) explain(file, configPath, source string) error {
 	if err != nil {
 		return fmt.Errorf("explain %s: %w", file, err)
 	}
+	redactor, err := cfg.Redactor()
+	if err != nil {
+		return err
+	}
+	redactor.Events(events)
 	explanations, matched := make([]explanation, 0, len(events)), false
 	for i := range events {
 		e := explain(&events[i], router, tenant)

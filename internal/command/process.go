@@ -13,6 +13,8 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
+	"firebreak/internal/codec"
+	"firebreak/internal/encryption"
 	"firebreak/internal/telemetry"
 	"firebreak/internal/temporalclient"
 	"firebreak/starter"
@@ -74,6 +76,22 @@ func (s *session) starterCommand() *cobra.Command {
 	return cmd
 }
 
+func (s *session) codecCommand() *cobra.Command {
+	p := process{module: codec.Module}
+	cmd := &cobra.Command{
+		Use:   "codec",
+		Short: "Run the codec server, by which Temporal Web and the temporal CLI read what is encrypted",
+		Long: "Runs the codec server until SIGINT or SIGTERM: it encrypts and decrypts the payloads that it is sent, for\n" +
+			"whoever authenticates as codec.auth says, and for the pages of codec.origins. It talks to no Temporal. Probes\n" +
+			"and metrics are at /livez, /readyz and /metrics.",
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd, &p) },
+	}
+	p.add(cmd)
+	addSettings(cmd, flagCodecListen)
+	return cmd
+}
+
 // process is a command that runs until it is told to stop.
 type process struct {
 	module              fx.Option
@@ -102,7 +120,11 @@ func (s *session) run(cmd *cobra.Command, p *process) error {
 	if err != nil {
 		return err
 	}
-	options, err := temporalclient.Options(s.environ, log, metrics.Temporal)
+	keys, err := encryption.Open(cfg.Temporal.Keyset, log)
+	if err != nil {
+		return err
+	}
+	options, err := temporalclient.Options(s.environ, keys, log, metrics.Temporal)
 	if err != nil {
 		return err
 	}
@@ -119,7 +141,7 @@ func (s *session) run(cmd *cobra.Command, p *process) error {
 		}
 		traced = fx.Supply(fx.Annotate(tracing.Provider(), fx.As(new(trace.TracerProvider))))
 	}
-	app := fx.New(p.module, traced, fx.Supply(cfg, log, metrics, options),
+	app := fx.New(p.module, traced, fx.Supply(cfg, log, metrics, options, keys),
 		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
 			events := &fxevent.SlogLogger{Logger: log}
 			events.UseLogLevel(slog.LevelDebug)

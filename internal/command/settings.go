@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"strconv"
@@ -28,6 +29,7 @@ const (
 	flagListen        = "listen"
 	flagJournal       = "journal"
 	flagMetricsListen = "metrics-listen"
+	flagCodecListen   = "codec-listen"
 	flagEvidenceURL   = "evidence-url"
 	flagMode          = "mode"
 )
@@ -61,6 +63,10 @@ func settings() []setting {
 		}},
 		{flagMetricsListen, "127.0.0.1:9464", "`ADDRESS` of the worker's probes and metrics; port 0 picks a free one", func(c *config.Config, v string) error {
 			c.Worker.MetricsListen = v
+			return listenAddress(v)
+		}},
+		{flagCodecListen, "127.0.0.1:8081", "`ADDRESS` of the codec server; port 0 picks a free one", func(c *config.Config, v string) error {
+			c.Codec.Listen = v
 			return listenAddress(v)
 		}},
 		{flagEvidenceURL, "file:///var/lib/firebreak/evidence", "`URL` of the evidence store", func(c *config.Config, v string) error {
@@ -110,6 +116,7 @@ func (s *session) loadFile(path string) (*config.Config, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	cfg.Temporal.Keyset = cmp.Or(s.keyset, cfg.Temporal.Keyset)
 	return cfg, nil
 }
 

@@ -34,7 +34,7 @@ type temporalChecks struct {
 // checkTemporal checks the connection, and what depends on it only if there is
 // one.
 func (s *session) checkTemporal(ctx context.Context, cfg *config.Config) []check {
-	c, options, err := s.client()
+	c, options, err := s.client(cfg)
 	if err != nil {
 		return []check{result("temporal", "", err)}
 	}

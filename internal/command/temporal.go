@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"firebreak/internal/config"
+	"firebreak/internal/encryption"
 	"firebreak/internal/temporalclient"
 	"firebreak/signals"
 )
@@ -42,9 +44,18 @@ const (
 	queryTimeout   = 5 * time.Second
 )
 
-// client returns a client that connects when it is first used.
-func (s *session) client() (client.Client, client.Options, error) {
-	options, err := temporalclient.Options(s.environ, slog.New(slog.DiscardHandler), nil)
+// client returns a client that connects when it is first used. Of the
+// configuration it only needs the keyset; nil has none but the flag's.
+func (s *session) client(cfg *config.Config) (client.Client, client.Options, error) {
+	keyset, log := s.keyset, slog.New(slog.DiscardHandler)
+	if cfg != nil {
+		keyset = cfg.Temporal.Keyset
+	}
+	keys, err := encryption.Open(keyset, log)
+	if err != nil {
+		return nil, client.Options{}, err
+	}
+	options, err := temporalclient.Options(s.environ, keys, log, nil)
 	if err != nil {
 		return nil, options, err
 	}
@@ -57,7 +68,11 @@ func (s *session) connect(ctx context.Context) (Temporal, error) {
 	if s.Connect != nil {
 		return s.Connect(ctx)
 	}
-	c, options, err := s.client()
+	cfg, err := s.loadFile(s.config)
+	if err != nil {
+		return nil, err
+	}
+	c, options, err := s.client(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +102,7 @@ func query[P signals.Page | signals.GuardPage](ctx context.Context, t Temporal, 
 		err = json.Unmarshal(raw, page)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("query %s: %w", workflowID, err)
+		return nil, nil, fmt.Errorf("query %s: %w", workflowID, unanswered(ctx, t, workflowID, runID, err))
 	}
 	return raw, page, nil
 }
@@ -123,6 +138,19 @@ func lastPage(ctx context.Context, t Temporal, workflowID, runID string) (json.R
 		err = failed.Details(&raw) // one that is closed as failed has its page there
 	}
 	return raw, err == nil && len(raw) > 0
+}
+
+// unanswered is why a query was not answered. A worker without the key of an
+// incident is as silent as none; whoever asks may lack it too, and be told so by
+// what is known of the incident without a worker.
+func unanswered(ctx context.Context, t Temporal, workflowID, runID string, err error) error {
+	var unreadable *serviceerror.DataLoss
+	if errors.Is(err, errNoWorker) {
+		if _, seen := describe(ctx, t, workflowID, runID); errors.As(seen, &unreadable) {
+			return seen
+		}
+	}
+	return err
 }
 
 // silence tells a worker that is not there from an answer that is bad. Temporal

@@ -101,6 +101,24 @@ func (a Auth) written() []string {
 	return keys
 }
 
+// ResolveSecrets are the secrets that count.
+func (a Auth) ResolveSecrets() ([]string, error) {
+	var resolved []string
+	for _, secret := range a.Secrets {
+		value, err := secret.Resolve()
+		if err == nil {
+			if bad := a.Type.checkSecret(value); bad != nil {
+				err = secret.place.wrong("%s: %w", secret, bad)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		resolved = append(resolved, value)
+	}
+	return resolved, nil
+}
+
 // withDefaults fills what a signature leaves out.
 func (a Auth) withDefaults() Auth {
 	if a.Type == AuthSignature {
@@ -112,9 +130,18 @@ func (a Auth) withDefaults() Auth {
 
 // typeNames lists the authentication types, for errors.
 func typeNames() string {
-	var names []string
+	var names []AuthType
 	for _, t := range authTypes() {
-		names = append(names, string(t.name))
+		names = append(names, t.name)
+	}
+	return listed(names)
+}
+
+// listed lists authentication types, for errors.
+func listed(types []AuthType) string {
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = string(t)
 	}
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }

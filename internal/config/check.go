@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/redact"
 	"firebreak/signals"
 )
 
@@ -59,6 +60,7 @@ func (c *Config) check(wrong report) {
 		wrong("starter.max_body", "%d: want bytes, %d to %d", n, minBody, maxBody)
 	}
 	c.checkSources(wrong)
+	c.checkCodec(wrong)
 	if u, err := url.Parse(c.Evidence.URL); err != nil || u.Scheme == "" {
 		wrong("evidence.url", "%q: want a URL, like file:///var/lib/firebreak/evidence", c.Evidence.URL)
 	}
@@ -67,7 +69,18 @@ func (c *Config) check(wrong report) {
 	c.checkGuard(wrong)
 	c.checkNotify(wrong)
 	c.checkHooks(wrong)
+	c.checkRedact(wrong)
 	c.checkRoutes(wrong)
+}
+
+func (c *Config) checkRedact(wrong report) {
+	_, err := c.Redactor()
+	for _, part := range parts(err) {
+		var rule *redact.RuleError
+		if errors.As(part, &rule) {
+			wrong(fmt.Sprintf("redact[%d]", rule.Index), "%w", rule.Err)
+		}
+	}
 }
 
 func (c *Config) checkSources(wrong report) {

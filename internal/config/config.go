@@ -23,6 +23,7 @@ import (
 	"slices"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/redact"
 	"firebreak/signals"
 )
 
@@ -42,10 +43,14 @@ type Config struct {
 	Sysdig    Sysdig    `yaml:"sysdig" json:"sysdig"`
 	Starter   Starter   `yaml:"starter" json:"starter"`
 	Worker    Worker    `yaml:"worker" json:"worker"`
+	Codec     Codec     `yaml:"codec" json:"codec"`
 	Evidence  Evidence  `yaml:"evidence" json:"evidence"`
 	Approvals Approvals `yaml:"approvals" json:"approvals"`
 	Guard     Guard     `yaml:"guard" json:"guard"`
 	Notify    Notify    `yaml:"notify" json:"notify"`
+	// Redact are the rules by which events lose what nobody is to read, see
+	// [redact.New].
+	Redact []string `yaml:"redact" json:"redact"`
 	// Hooks are requests to other vendors, by name.
 	Hooks  map[string]Hook  `yaml:"hooks" json:"hooks"`
 	Routes []incident.Route `yaml:"routes" json:"routes"`
@@ -58,6 +63,9 @@ type Temporal struct {
 	// WebURL is the base URL of Temporal Web, for links in notifications; "" puts
 	// none there.
 	WebURL string `yaml:"web_url" json:"web_url"`
+	// Keyset is the file of the keys that payloads are encrypted with; "" leaves
+	// them as they are.
+	Keyset string `yaml:"keyset" json:"keyset"`
 }
 
 // Sysdig is the Sysdig Secure account, and those of tenants.
@@ -185,6 +193,9 @@ type Notify struct {
 // Any reports whether anybody is told of anything.
 func (n *Notify) Any() bool { return len(n.URLs) > 0 || len(n.Routes) > 0 || len(n.Groups) > 0 }
 
+// Redactor redacts by the rules.
+func (c *Config) Redactor() (*redact.Redactor, error) { return redact.New(c.Redact) }
+
 // Load reads the configuration file at path; with path "" it is [FileName] in
 // the working directory if that is there, and else the embedded default. All
 // that is wrong with a file is reported together; each part of the error is an
@@ -251,18 +262,9 @@ func (c *Config) Approvers() signals.Approvers {
 
 // ResolveSecrets are the secrets that the source may authenticate with.
 func (s Source) ResolveSecrets() ([]string, error) {
-	var resolved []string
-	for _, secret := range s.Auth.Secrets {
-		value, err := secret.Resolve()
-		if err == nil {
-			if bad := s.Auth.Type.checkSecret(value); bad != nil {
-				err = secret.place.wrong("%s: %w", secret, bad)
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
-		}
-		resolved = append(resolved, value)
+	resolved, err := s.Auth.ResolveSecrets()
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.Name, err)
 	}
 	return resolved, nil
 }

@@ -53,10 +53,12 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 			{Name: "sysdig", Auth: config.Auth{Type: config.AuthBearer, Secrets: make([]config.Secret, 1)}},
 		}},
 		Worker:    config.Worker{MetricsListen: "127.0.0.1:9464", Mode: config.ModeAct},
+		Codec:     config.Codec{Listen: "127.0.0.1:8081", Origins: []string{}, Auth: []config.Auth{}},
 		Evidence:  config.Evidence{URL: "file:///var/lib/firebreak/evidence"},
 		Approvals: config.Approvals{Trust: signals.TrustOpen, Groups: map[string][]string{}, Policies: []incident.ApprovalPolicy{}},
 		Guard:     config.Guard{Protected: []incident.Protection{}, Budgets: []signals.Budget{}},
 		Notify:    config.Notify{URLs: []config.Secret{}, Routes: map[string][]config.Secret{}, Groups: map[string][]config.Secret{}},
+		Redact:    []string{},
 		Hooks:     map[string]config.Hook{},
 		Routes: []incident.Route{
 			{
@@ -150,7 +152,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		text string
 		want []string // one per line of the error, without the file
 	}{
-		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, evidence, approvals, guard, notify, hooks, routes`}},
+		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, codec, evidence, approvals, guard, notify, redact, hooks, routes`}},
 		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, tls, journal, max_body, sources`}},
 		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, playbook`}},
 		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},
@@ -205,6 +207,9 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"an empty channel":        {"notify: {urls: ['']}", []string{`:1:17: notify.urls[0]: it is empty; want a URL of shoutrrr`}},
 		"channels of no route":    {"notify: {routes: {minr: ['logger://']}}", []string{`:1:25: notify.routes.minr: "minr" is no route; want one of routes: crypto-miner, capture`, `notify.routes.minr[0]: logger: it tells nobody`}},
 		"channels of no group":    {"approvals: {groups: {soc: [ann]}}\nnotify: {groups: {sco: ['nosuch://x']}}", []string{`:2:24: notify.groups.sco: "sco" is no group; want one of approvals.groups: soc`, `notify.groups.sco[0]: its scheme is the name of no service`}},
+		"a codec's mistakes":      {"codec:\n  listen: '8081'\n  origins: ['*', 'http://x/', 'http://127.0.0.1:8233']\n  tls: {cert: a}\n  auth: [{type: mtls, client_ca: ca.pem}, {type: bearer}, {}]", []string{`:2:11: codec.listen: "8081": want HOST:PORT`, `:3:13: codec.origins[0]: "*": want an origin as browsers send it, like http://127.0.0.1:8233`, `:3:18: codec.origins[1]: "http://x/": want an origin`, `:4:8: codec.tls: want both cert and key`, `:5:17: codec.auth[0].type: auth type mtls: want one that Temporal Web and the temporal CLI can send: bearer, basic, header or path`, `:5:43: codec.auth[1].secrets: it is missing`, `:5:59: codec.auth[2]: it is missing`}},
+		"a codec for anybody":     {"codec: {auth: {type: none}}", []string{`:1:22: codec.auth[0].type: auth type none: want one that`}},
+		"rules for nothing":       {"redact: [secrets, '(', 'x*']", []string{`:1:19: redact[1]: error parsing regexp: missing closing ): ` + "`(`" + `; want secrets or a regular expression (RE2)`, `:1:24: redact[2]: it matches nothing at all`}},
 		"misspelt field":          {"routes:\n  - {name: a, when: incident.sevrity <= 3, playbook: capture}", []string{`:2:21: routes[0].when: line 1, column 9: undefined field 'sevrity'`}},
 		"mode all, spelt out":     {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: {mode: all}}", []string{`:2:65: routes[0].approval.mode: "all": want none, one or two`}},
 		"mode all alone":          {"routes:\n  - {name: a, when: 'true', playbook: capture, approval: all}", []string{`:2:58: routes[0].approval.mode: "all": want none, one or two`}},

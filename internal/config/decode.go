@@ -114,6 +114,13 @@ func (d *decoder) value(n ast.Node, path string, into reflect.Value) {
 			*target = Secret{text: text, place: d.places[path], env: d.env}
 		}
 		return
+	case *[]Auth:
+		// A single way to authenticate may be written without a list.
+		if n.Type() == ast.MappingType || n.Type() == ast.MappingValueType {
+			*target = make([]Auth, 1)
+			d.value(n, path+"[0]", into.Index(0))
+			return
+		}
 	case *incident.Approval:
 		// An approval may be written as its mode alone: `save_approval: none`.
 		if n.Type() == ast.StringType {
@@ -247,9 +254,9 @@ func (d *decoder) text(n ast.Node, path string) (string, bool) {
 }
 
 // expanded replaces references to environment variables, outside of routes,
-// policies, protections and the bodies of hooks.
+// policies, protections, the bodies of hooks and what is redacted.
 func (d *decoder) expanded(text, path string) string {
-	for _, expressions := range []string{"routes[", "approvals.policies[", "guard.protected["} {
+	for _, expressions := range []string{"routes[", "approvals.policies[", "guard.protected[", "redact["} {
 		if strings.HasPrefix(path, expressions) {
 			return text
 		}

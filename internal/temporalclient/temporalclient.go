@@ -16,19 +16,23 @@ import (
 	"google.golang.org/grpc"
 
 	"firebreak/internal/certfile"
+	"firebreak/internal/encryption"
 )
 
 // Options reads the connection's settings from where the `temporal` command
 // reads them: the variables TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-// TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_GRPC_META_…, and the profile
-// TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults: 127.0.0.1:7233
-// and namespace "default". A nil env is the environment of the process, a nil
-// metrics none.
+// TEMPORAL_API_KEY, TEMPORAL_TLS…, TEMPORAL_GRPC_META_…, TEMPORAL_CODEC_…, and
+// the profile TEMPORAL_PROFILE of the file TEMPORAL_CONFIG_FILE. Defaults:
+// 127.0.0.1:7233 and namespace "default". A nil env is the environment of the
+// process, a nil metrics none.
 //
 // A client certificate that comes from files is read anew when they change: the
 // next connection shows it. A server ends connections after a while, five minutes
 // by default. All else is as it was at the start.
-func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
+//
+// What is told Temporal is encrypted with the keyset; without one, a nil keys, by
+// the codec server of the settings, and where there is none either it is not.
+func Options(env envconfig.EnvLookup, keys *encryption.Keyset, logger *slog.Logger, metrics client.MetricsHandler) (client.Options, error) {
 	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: env})
 	var opts client.Options
 	if err == nil {
@@ -44,6 +48,11 @@ func Options(env envconfig.EnvLookup, logger *slog.Logger, metrics client.Metric
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
 	opts.Logger = log.NewStructuredLogger(logger)
 	opts.MetricsHandler = metrics
+	encrypt := encryption.Intercept(keys, keys != nil)
+	if server := profile.Codec; keys == nil && server != nil && server.Endpoint != "" {
+		encrypt = encryption.Intercept(encryption.Remote(server.Endpoint, server.Auth, opts.Namespace), true)
+	}
+	opts.ConnectionOptions.DialOptions = append(opts.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(encrypt))
 	return opts, nil
 }
 

@@ -146,7 +146,7 @@ func options(t *testing.T, env environment) client.Options {
 	if env["TEMPORAL_CONFIG_FILE"] == "" { // never the developer's own
 		env["TEMPORAL_CONFIG_FILE"] = filepath.Join(t.TempDir(), "absent.toml")
 	}
-	opts, err := temporalclient.Options(env, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
+	opts, err := temporalclient.Options(env, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
 	require.NoError(t, err)
 	return opts
 }
@@ -191,7 +191,7 @@ func TestSettingsAreThoseOfTheTemporalCommand(t *testing.T) {
 	opts = options(t, environment{"TEMPORAL_CONFIG_FILE": file, "TEMPORAL_PROFILE": "eu"})
 	require.Equal(t, "eu:7233", opts.HostPort)
 
-	_, err := temporalclient.Options(environment{"TEMPORAL_CONFIG_FILE": file, "TEMPORAL_PROFILE": "us"}, slog.Default(), nil)
+	_, err := temporalclient.Options(environment{"TEMPORAL_CONFIG_FILE": file, "TEMPORAL_PROFILE": "us"}, nil, slog.Default(), nil)
 	require.ErrorContains(t, err, "read Temporal connection settings")
 }
 

@@ -220,7 +220,7 @@ func TestEverySettingOfTheTemporalCommandCarriesAToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			environment["TEMPORAL_ADDRESS"] = s.Address()
-			options, err := temporalclient.Options(environ(environment), slog.New(slog.DiscardHandler), nil)
+			options, err := temporalclient.Options(environ(environment), nil, slog.New(slog.DiscardHandler), nil)
 			require.NoError(t, err)
 			c, err := temporalclient.New(options)
 			require.NoError(t, err)

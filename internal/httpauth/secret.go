@@ -1,4 +1,4 @@
-package starter
+package httpauth
 
 import (
 	"crypto/sha256"
@@ -36,11 +36,13 @@ func recognise(sent string, secrets []string) error {
 // Bearer wants a secret as the token of RFC 6750's Authorization header.
 type Bearer struct{}
 
-func (Bearer) challenge() (scheme, wants string) {
+// Challenge is the scheme of RFC 6750.
+func (Bearer) Challenge() (scheme, wants string) {
 	return "Bearer", "a valid bearer token in the Authorization header"
 }
 
-func (Bearer) admits(r *http.Request, secrets []string) error {
+// Admits whoever sends a secret as its bearer token.
+func (Bearer) Admits(r *http.Request, secrets []string) error {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = ""
@@ -52,11 +54,13 @@ func (Bearer) admits(r *http.Request, secrets []string) error {
 // "user:password", as Sysdig's forwarder takes it too.
 type Basic struct{}
 
-func (Basic) challenge() (scheme, wants string) {
+// Challenge is the scheme of RFC 7617.
+func (Basic) Challenge() (scheme, wants string) {
 	return "Basic", "a valid user and password in the Authorization header"
 }
 
-func (Basic) admits(r *http.Request, secrets []string) error {
+// Admits whoever sends a secret as its user and password.
+func (Basic) Admits(r *http.Request, secrets []string) error {
 	sent := ""
 	if user, password, ok := r.BasicAuth(); ok {
 		sent = user + ":" + password
@@ -67,11 +71,13 @@ func (Basic) admits(r *http.Request, secrets []string) error {
 // Header wants a secret as the value of a header.
 type Header struct{ Name string }
 
-func (h Header) challenge() (scheme, wants string) {
+// Challenge names no scheme of HTTP's.
+func (h Header) Challenge() (scheme, wants string) {
 	return "Header", "a valid secret in the header " + h.Name
 }
 
-func (h Header) admits(r *http.Request, secrets []string) error {
+// Admits whoever sends a secret in the header.
+func (h Header) Admits(r *http.Request, secrets []string) error {
 	return recognise(r.Header.Get(h.Name), secrets)
 }
 
@@ -80,10 +86,12 @@ func (h Header) admits(r *http.Request, secrets []string) error {
 // the choice takes another way.
 type Path struct{}
 
-func (Path) challenge() (scheme, wants string) {
-	return "Path", "POST /v1/events/{source}/{secret} with a valid secret"
+// Challenge names no scheme of HTTP's.
+func (Path) Challenge() (scheme, wants string) {
+	return "Path", "a valid secret in the path of the URL"
 }
 
-func (Path) admits(r *http.Request, secrets []string) error {
+// Admits whoever sends a secret as the path's wildcard {secret}.
+func (Path) Admits(r *http.Request, secrets []string) error {
 	return recognise(r.PathValue("secret"), secrets)
 }

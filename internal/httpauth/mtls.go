@@ -1,4 +1,4 @@
-package starter
+package httpauth
 
 import (
 	"crypto/x509"
@@ -38,11 +38,13 @@ var (
 	errWrongName     = errors.New("the client certificate has none of the source's names")
 )
 
-func (*MTLS) challenge() (scheme, wants string) {
+// Challenge names no scheme of HTTP's.
+func (*MTLS) Challenge() (scheme, wants string) {
 	return "Certificate", "a valid client certificate"
 }
 
-func (m *MTLS) admits(r *http.Request, _ []string) error {
+// Admits whoever has such a certificate.
+func (m *MTLS) Admits(r *http.Request, _ []string) error {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return errNoCertificate
 	}

@@ -1,4 +1,4 @@
-package starter
+package httpauth
 
 import (
 	"crypto/hmac"
@@ -34,17 +34,19 @@ var (
 	errWrongSignature = errors.New("the signature is not one of this body by a secret of the source")
 )
 
-func (s Signature) challenge() (scheme, wants string) {
+// Challenge names no scheme of HTTP's.
+func (s Signature) Challenge() (scheme, wants string) {
 	return "Signature", "a valid HMAC-SHA256 of the body in the header " + s.Header
 }
 
-// admits refuses what has no signature before its body is read.
-func (s Signature) admits(r *http.Request, _ []string) error {
+// Admits refuses what has no signature before its body is read.
+func (s Signature) Admits(r *http.Request, _ []string) error {
 	_, err := s.sent(r)
 	return err
 }
 
-func (s Signature) signed(r *http.Request, body []byte, secrets []string) error {
+// Signed admits whoever has signed the body.
+func (s Signature) Signed(r *http.Request, body []byte, secrets []string) error {
 	sent, err := s.sent(r)
 	if err != nil {
 		return err

@@ -1,0 +1,150 @@
+package encryption
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+)
+
+// Use is what a key is for.
+type Use string
+
+// The uses of keys. A keyset of Firebreak's always has a next key: when that one
+// becomes primary, every process that has the file as it was before can read
+// already what those encrypt that have it as it is now, in whatever order they
+// get it.
+const (
+	Primary  Use = "primary"  // encrypts
+	Next     Use = "next"     // becomes primary at the next rotation
+	Old      Use = "old"      // decrypts what was encrypted before
+	Disabled Use = "disabled" // does nothing
+)
+
+// Key is what may be told of a key.
+type Key struct {
+	ID  string `json:"id"`
+	Use Use    `json:"use"`
+}
+
+// Create writes a new keyset, with a primary key and the next one, to a file
+// that must not exist yet.
+func Create(path string) ([]Key, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("create keyset %s: it exists; want another name, or `firebreak keyset rotate`", path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("create keyset: %w", err)
+	}
+	m := keyset.NewManager()
+	id, err := m.Add(template())
+	if err == nil {
+		err = m.SetPrimary(id)
+	}
+	if err == nil {
+		_, err = m.Add(template())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create keyset %s: %w", path, err)
+	}
+	return store(m, path, 0o600)
+}
+
+// Rotate makes the next key of a keyset primary and adds another one after it.
+// No key is taken away: histories are read with the one that they were written
+// with. A keyset of another origin that has no next key gets one, and is only
+// rotated the next time, when everybody has it.
+func Rotate(path string) ([]Key, error) {
+	handle, mode, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	m := keyset.NewManagerFromHandle(handle)
+	next, found := nextOf(handle)
+	if found {
+		err = m.SetPrimary(next)
+	}
+	if err == nil {
+		_, err = m.Add(template())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
+	}
+	return store(m, path, mode)
+}
+
+// Show lists the keys of a keyset.
+func Show(path string) ([]Key, error) {
+	handle, _, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return list(handle), nil
+}
+
+// template is what new keys are made from: an algorithm whose nonces are long
+// enough to be random, however much is encrypted.
+func template() *tink_go_proto.KeyTemplate { return aead.XChaCha20Poly1305KeyTemplate() }
+
+// nextOf is the first enabled key after the primary one.
+func nextOf(handle *keyset.Handle) (id uint32, found bool) {
+	info, after := handle.KeysetInfo(), false
+	for _, key := range info.GetKeyInfo() {
+		if after && key.GetStatus() == tink_go_proto.KeyStatusType_ENABLED {
+			return key.GetKeyId(), true
+		}
+		after = after || key.GetKeyId() == info.GetPrimaryKeyId()
+	}
+	return 0, false
+}
+
+func list(handle *keyset.Handle) []Key {
+	var all []Key
+	info := handle.KeysetInfo()
+	next, found := nextOf(handle)
+	for _, key := range info.GetKeyInfo() {
+		use := Old
+		switch id := key.GetKeyId(); {
+		case key.GetStatus() != tink_go_proto.KeyStatusType_ENABLED:
+			use = Disabled
+		case id == info.GetPrimaryKeyId():
+			use = Primary
+		case found && id == next:
+			use = Next
+		}
+		all = append(all, Key{ID: format(key.GetKeyId()), Use: use})
+	}
+	return all
+}
+
+// store writes a keyset so that the file is the old one or the new one, whole.
+func store(m *keyset.Manager, path string, mode fs.FileMode) ([]Key, error) {
+	handle, err := m.Handle()
+	if err != nil {
+		return nil, fmt.Errorf("write keyset: %w", err)
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // it is 0600
+	if err != nil {
+		return nil, fmt.Errorf("write keyset: %w", err)
+	}
+	defer os.Remove(file.Name()) // it is not there any more if all went well
+	err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(file))
+	if err == nil {
+		err = file.Chmod(mode)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("write keyset: %w", err)
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return nil, fmt.Errorf("write keyset: %w", err)
+	}
+	return list(handle), nil
+}
