@@ -94,6 +94,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// count counts once in a metric.
+func count(ctx context.Context, metric string, labels map[string]string) {
+	activity.GetMetricsHandler(ctx).WithTags(labels).Counter(metric).Inc(1)
+}
+
 // heartbeats reports the activity alive, with the details it resumes from,
 // while a call to the outside takes its time. Details must be safe to read
 // until the returned function was called.

@@ -10,6 +10,7 @@ import (
 	"firebreak/internal/approvals"
 	"firebreak/internal/guard"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -95,6 +96,7 @@ func (a *Activities) reserve(ctx context.Context, in ActionInput, again bool) er
 	err := a.Guard.Reserve(ctx, signals.Reserve{Action: in.Action, CallerID: in.CallerID, Target: target(in), Limits: a.Budgets}, again)
 	var spent *guard.SpentError
 	if errors.As(err, &spent) {
+		count(ctx, metrics.BudgetRefusals, map[string]string{metrics.LabelAction: in.Action})
 		return notPermitted(a.Approvals.Deny(in.Claim, spent.Error()))
 	}
 	return err

@@ -3,13 +3,13 @@ package activities
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 
 	"go.temporal.io/sdk/activity"
 
+	"firebreak/internal/metrics"
 	"firebreak/internal/notify"
 )
 
@@ -73,7 +73,7 @@ func (a *Activities) Notify(ctx context.Context, n Notification) ([]string, erro
 	progress := told{}
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &progress); err != nil || progress == nil {
-			a.Log.Warn("read heartbeat of notification", slog.String("incident", n.WorkflowID), slog.Any("error", err))
+			a.Log.WarnContext(ctx, "heartbeat of notification not read", "workflow_id", n.WorkflowID, "run_id", n.RunID, "error", err)
 			progress = told{}
 		}
 	}
@@ -92,9 +92,12 @@ func (a *Activities) Notify(ctx context.Context, n Notification) ([]string, erro
 			progress[r.Channel] = r.Failure
 			mu.Unlock()
 			activity.RecordHeartbeat(ctx, snapshot())
+			result := metrics.Delivered
 			if r.Failure != "" {
-				a.Log.Warn("notification failed", slog.String("incident", n.WorkflowID), slog.String("reason", r.Failure))
+				result = metrics.Undelivered
+				a.Log.WarnContext(ctx, "notification failed", "workflow_id", n.WorkflowID, "run_id", n.RunID, "channel", r.Channel, "reason", r.Failure)
 			}
+			count(ctx, metrics.Notifications, map[string]string{metrics.LabelChannel: r.Channel, metrics.LabelResult: result})
 		})
 	stop()
 	if errors.Is(err, notify.ErrStopped) {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"firebreak/internal/journal"
 	"firebreak/signals"
 )
@@ -36,6 +38,7 @@ type dispatcher struct {
 	approvers signals.Approvers
 	notify    bool
 	metrics   *metrics
+	tracer    trace.Tracer // nil makes no spans
 	log       *slog.Logger
 
 	memory  memory
@@ -60,6 +63,7 @@ type lane struct{ waiting []*ticket }
 // ticket is a delivery that somebody waits for.
 type ticket struct {
 	*delivery
+	from trace.SpanContext // the request's
 	done chan outcome
 }
 
@@ -76,7 +80,7 @@ type outcome struct {
 // newDispatcher returns the dispatcher of a webhook.
 func newDispatcher(c Config, m *metrics) *dispatcher {
 	return &dispatcher{
-		temporal: c.Temporal, journal: c.Journal, taskQueue: c.TaskQueue, approvers: c.Approvers, notify: c.Notify, metrics: m, log: c.Log,
+		temporal: c.Temporal, journal: c.Journal, taskQueue: c.TaskQueue, approvers: c.Approvers, notify: c.Notify, metrics: m, tracer: c.Tracer, log: c.Log,
 		lanes: map[string]*lane{}, told: map[string]int{},
 	}
 }
@@ -99,8 +103,8 @@ var errLater = errors.New("later")
 // submit hands over a delivery. Its outcome comes through the ticket: an error
 // means that it is not durable. A delivery of which every event is known to be
 // durable waits for nothing.
-func (d *dispatcher) submit(del *delivery) *ticket {
-	t := &ticket{delivery: del, done: make(chan outcome, 1)}
+func (d *dispatcher) submit(del *delivery, from trace.SpanContext) *ticket {
+	t := &ticket{delivery: del, from: from, done: make(chan outcome, 1)}
 	if ref := d.stored(del); ref != nil {
 		for i := range del.events {
 			d.repeats.add(del.incident, del.events[i].ID, 1)

@@ -92,7 +92,7 @@ func (d *dispatcher) tellHead(ctx context.Context, head []journal.Message, refus
 		default:
 			d.down.Store(false) // it answers
 			refused[id] = true
-			d.log.Warn("an incident does not take its events from the journal", "workflow_id", id, "error", err)
+			d.log.Warn("an incident does not take its events from the journal", "workflow_id", id, "events", len(groups[i]), "error", err)
 		}
 	}
 	return true
@@ -129,7 +129,7 @@ func (d *dispatcher) tellGroup(ctx context.Context, group []journal.Message) err
 			return err
 		}
 		if err := d.journal.Remove(group[:n]); err != nil {
-			d.log.Error("the journal keeps what was told", "error", err)
+			d.log.Error("the journal keeps what was told", "workflow_id", m.incident, "event_id", m.events[0].ID, "error", err)
 		}
 		result := resultJoined
 		if m.opened {
@@ -159,6 +159,7 @@ func read(group []journal.Message) (n int, m *message, source string, err error)
 		}
 		n++
 		m.size += k.Size
+		m.from(spanOf(k.Trace))
 		for i := range k.Events {
 			m.add(&k.Events[i])
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"firebreak/internal/incident"
 	"firebreak/internal/journal"
@@ -41,7 +42,9 @@ type Config struct {
 	// get a 503.
 	Journal *journal.Journal
 	Metrics prometheus.Registerer
-	Log     *slog.Logger
+	// Tracer is where spans come from; nil makes none.
+	Tracer trace.Tracer
+	Log    *slog.Logger
 }
 
 // Handler is the webhook: POST /v1/events/{source}.
@@ -51,6 +54,7 @@ type Handler struct {
 	dispatcher *dispatcher
 	quarantine Quarantine
 	metrics    *metrics
+	tracer     trace.Tracer
 	log        *slog.Logger
 	mux        *http.ServeMux
 	// slots are taken by the requests under way.
@@ -72,7 +76,7 @@ func NewHandler(c Config) (*Handler, error) {
 	}
 	h := &Handler{
 		sources: map[string]*Source{}, router: c.Router, dispatcher: newDispatcher(c, m), quarantine: c.Quarantine,
-		metrics: m, log: c.Log, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), stop: func() {},
+		metrics: m, tracer: c.Tracer, log: c.Log, mux: http.NewServeMux(), slots: make(chan struct{}, maxInFlight), stop: func() {},
 	}
 	for _, source := range c.Sources {
 		if h.sources[source.Name] != nil {
@@ -80,6 +84,7 @@ func NewHandler(c Config) (*Handler, error) {
 		}
 		err = errors.Join(err, source.validate())
 		h.sources[source.Name] = &source
+		m.prepare(source.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -158,6 +163,13 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 	if p := source.admit(r); p != nil {
 		return nil, p
 	}
+	ctx, ended := h.traceRequest(r, source.Name)
+	answer, p := h.takeAdmitted(ctx, w, r, source)
+	ended(answer, p)
+	return answer, p
+}
+
+func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *http.Request, source *Source) (*Answer, *problem) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
@@ -170,9 +182,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 		return nil, p
 	}
 	// From here on the sender's patience does not matter: it may not send again.
-	answer, err := h.store(context.WithoutCancel(r.Context()), source, events)
+	answer, err := h.store(context.WithoutCancel(ctx), source, events)
 	if err != nil {
-		h.log.Error("events were not stored", "source", source.Name, "error", err)
+		h.log.ErrorContext(ctx, "events were not stored", "source", source.Name, "error", err)
 		return nil, newProblem(http.StatusServiceUnavailable, "not every event could be stored: send them again").
 			with("Retry-After", retryAfter)
 	}
@@ -191,7 +203,7 @@ func (h *Handler) store(ctx context.Context, from *Source, events []incident.Eve
 		Received: len(events), Opened: []Reference{}, Joined: []Reference{},
 		Ignored: len(s.ignored), Quarantined: len(s.unknown) + len(s.oversized),
 	}
-	if err := h.deliver(source, s.deliveries, answer); err != nil {
+	if err := h.deliver(ctx, source, s.deliveries, answer); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
@@ -203,7 +215,7 @@ func (h *Handler) store(ctx context.Context, from *Source, events []incident.Eve
 		return nil, err
 	}
 	for _, i := range s.ignored {
-		h.log.Info("event ignored", "source", source, "event_id", i.eventID, "reason", i.reason)
+		h.log.InfoContext(ctx, "event ignored", "source", source, "event_id", i.eventID, "reason", i.reason)
 	}
 	h.metrics.count(source, resultDuplicate, answer.Duplicate)
 	h.metrics.count(source, resultIgnored, answer.Ignored)
@@ -213,10 +225,10 @@ func (h *Handler) store(ctx context.Context, from *Source, events []incident.Eve
 
 // deliver hands deliveries to the dispatcher, and waits for all of them, also
 // when one of them fails.
-func (h *Handler) deliver(source string, deliveries []*delivery, answer *Answer) error {
+func (h *Handler) deliver(ctx context.Context, source string, deliveries []*delivery, answer *Answer) error {
 	tickets := make([]*ticket, len(deliveries))
 	for i, d := range deliveries {
-		tickets[i] = h.dispatcher.submit(d)
+		tickets[i] = h.dispatcher.submit(d, trace.SpanContextFromContext(ctx))
 	}
 	named := map[string]bool{}
 	var failed []error
@@ -224,6 +236,8 @@ func (h *Handler) deliver(source string, deliveries []*delivery, answer *Answer)
 		o := <-t.done
 		if o.err != nil {
 			failed = append(failed, o.err)
+			h.log.ErrorContext(ctx, "incident not told", "workflow_id", t.incident, "route", t.route.Name, "source", source,
+				"event_id", t.events[0].ID, "events", len(t.events), "error", o.err)
 			continue
 		}
 		answer.Duplicate += o.duplicates
@@ -232,7 +246,7 @@ func (h *Handler) deliver(source string, deliveries []*delivery, answer *Answer)
 		if o.duplicates == len(t.events) {
 			level = slog.LevelDebug // nothing is new
 		}
-		h.log.Log(context.Background(), level, "incident "+string(o.result), "workflow_id", o.ref.WorkflowID, "run_id", o.ref.RunID,
+		h.log.Log(ctx, level, "incident "+string(o.result), "workflow_id", o.ref.WorkflowID, "run_id", o.ref.RunID,
 			"route", o.ref.Route, "source", source, "event_id", t.events[0].ID, "events", len(t.events), "duplicates", o.duplicates)
 		if named[o.ref.WorkflowID] {
 			continue // what is too much for one signal is several deliveries

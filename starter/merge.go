@@ -1,6 +1,8 @@
 package starter
 
 import (
+	"go.opentelemetry.io/otel/trace"
+
 	"firebreak/internal/incident"
 )
 
@@ -14,6 +16,8 @@ type message struct {
 	again  map[string]int
 	// size is at least what the events take in a signal, in bytes of JSON.
 	size int
+	// spans are those that the events came by.
+	spans []trace.SpanContext
 
 	// ref, opened and earlier are set by tell: the incident, whether the signal
 	// opened it, and the IDs of events that the incident before it was told.
@@ -58,6 +62,7 @@ func (d *dispatcher) merge(tickets []*ticket) *merged {
 	}
 	for i, t := range tickets {
 		m.size += t.size
+		m.from(t.from)
 		for j := range t.events {
 			event := &t.events[j]
 			if ref := d.memory.find(m.incident, event.ID); ref != nil {

@@ -63,6 +63,14 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// prepare makes the series of a source's events. A counter that begins to exist
+// with its first count has no increase that an alert could see.
+func (m *metrics) prepare(source string) {
+	for _, r := range []result{resultOpened, resultJoined, resultJournaled, resultDuplicate, resultIgnored, resultQuarantined} {
+		m.count(source, r, 0)
+	}
+}
+
 func (m *metrics) count(source string, r result, events int) {
 	m.events.WithLabelValues(source, string(r)).Add(float64(events))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.uber.org/fx"
 
@@ -73,8 +74,22 @@ func readiness(temporal *telemetry.Readiness, j *journal.Journal) *telemetry.Rea
 	})
 }
 
+// tracing is where spans come from, if anybody wants some.
+type tracing struct {
+	fx.In
+
+	Provider trace.TracerProvider `optional:"true"`
+}
+
+func (t tracing) tracer() trace.Tracer {
+	if t.Provider == nil {
+		return nil
+	}
+	return t.Provider.Tracer("firebreak/starter")
+}
+
 func newWebhook(lc fx.Lifecycle, cfg *config.Config, c client.Client, store *evidence.Store, j *journal.Journal,
-	m *telemetry.Metrics, log *slog.Logger,
+	m *telemetry.Metrics, tracing tracing, log *slog.Logger,
 ) (*Handler, error) {
 	router, err := incident.NewRouter(cfg.Routes)
 	if err != nil {
@@ -86,7 +101,7 @@ func newWebhook(lc fx.Lifecycle, cfg *config.Config, c client.Client, store *evi
 	}
 	h, err := NewHandler(Config{
 		Sources: sources, Router: router, TaskQueue: cfg.Temporal.TaskQueue, Approvers: cfg.Approvers(), Notify: cfg.Notify.Any(),
-		Temporal: temporal{c}, Quarantine: store, Journal: j, Metrics: m.Registry, Log: log,
+		Temporal: temporal{c}, Quarantine: store, Journal: j, Metrics: m.Registry, Tracer: tracing.tracer(), Log: log,
 	})
 	if err != nil {
 		return nil, err

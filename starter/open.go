@@ -23,7 +23,9 @@ import (
 // was told does not: its sender, or a starter that was killed before it could
 // answer, only sends it once more. Only the last closed incident of the target is
 // asked: senders repeat within minutes, and those before it are in memory.
-func (d *dispatcher) tell(ctx context.Context, m *message) error {
+func (d *dispatcher) tell(ctx context.Context, m *message) (err error) {
+	ctx, ended := d.traceMessage(ctx, m)
+	defer func() { ended(err) }()
 	if err := d.checkRoom(ctx, m.incident); err != nil {
 		return err
 	}

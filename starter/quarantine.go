@@ -35,6 +35,6 @@ func (h *Handler) keep(ctx context.Context, source, reason string, objects []jso
 	if _, err := h.quarantine.Put(ctx, key, "application/json", bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("quarantine: %w", err)
 	}
-	h.log.Warn("objects quarantined", "source", source, "reason", reason, "objects", len(objects), "key", key)
+	h.log.WarnContext(ctx, "objects quarantined", "source", source, "reason", reason, "objects", len(objects), "key", key)
 	return nil
 }

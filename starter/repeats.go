@@ -83,7 +83,7 @@ func (d *dispatcher) flushRepeats(ctx context.Context) {
 			switch {
 			case err == nil:
 			case isNotFound(err):
-				d.log.Debug("repeated deliveries of a closed incident", "workflow_id", incident, "events", len(ids))
+				d.log.Debug("repeated deliveries of a closed incident", "workflow_id", incident, "event_id", ids[0], "events", len(ids))
 			default:
 				for _, repeat := range batch.Repeated {
 					d.repeats.add(incident, repeat.ID, repeat.Times)

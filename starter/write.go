@@ -15,6 +15,8 @@ type kept struct {
 	Tenant string              `json:"tenant,omitzero"`
 	Events []incident.Incident `json:"events"`
 	Size   int                 `json:"size"`
+	// Trace is the span of the request, as W3C Trace Context writes it.
+	Trace string `json:"trace,omitzero"`
 }
 
 // write puts deliveries for one incident into the journal, all or none, and
@@ -22,7 +24,7 @@ type kept struct {
 func (d *dispatcher) write(id string, tickets []*ticket) (*Reference, error) {
 	bodies := make([][]byte, len(tickets))
 	for i, t := range tickets {
-		body, err := json.Marshal(kept{Route: t.route, Source: t.source, Tenant: t.tenant, Events: t.events, Size: t.size})
+		body, err := json.Marshal(kept{Route: t.route, Source: t.source, Tenant: t.tenant, Events: t.events, Size: t.size, Trace: traceparent(t.from)})
 		if err != nil {
 			return nil, fmt.Errorf("encode for the journal: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"firebreak/internal/guard"
 	"firebreak/internal/hooks"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/internal/notify"
 	"firebreak/internal/sysdig"
 	"firebreak/internal/telemetry"
@@ -30,20 +31,24 @@ var Module = fx.Module("worker",
 	fx.Provide(newSysdig, approvals.New, newProtections, newGuard, newNotifier, newHooks, newActivities, newServer, newWorker),
 	// The listener first: probes are answered while the worker waits for
 	// Temporal.
-	fx.Invoke(func(*telemetry.Server) {}, func(*Worker) {}),
+	fx.Invoke(observe, func(*telemetry.Server) {}, func(*Worker) {}),
 )
 
 // newSysdig is a client of each account: of the one without a name, nil where
 // there is none, and of the tenants by their names.
-func newSysdig(cfg *config.Config) (own *sysdig.Client, tenants map[string]*sysdig.Client, err error) {
+func newSysdig(cfg *config.Config, m *telemetry.Metrics) (own *sysdig.Client, tenants map[string]*sysdig.Client, err error) {
 	accounts, err := cfg.SysdigAccounts()
+	if err != nil {
+		return nil, nil, err
+	}
+	requests, err := newSysdigMetrics(m.Registry)
 	if err != nil {
 		return nil, nil, err
 	}
 	tenants = map[string]*sysdig.Client{}
 	var problems []error
 	for i := range accounts {
-		client, err := newClient(&accounts[i])
+		client, err := newClient(&accounts[i], requests)
 		switch {
 		case err != nil:
 			problems = append(problems, err)
@@ -56,11 +61,12 @@ func newSysdig(cfg *config.Config) (own *sysdig.Client, tenants map[string]*sysd
 	return own, tenants, errors.Join(problems...)
 }
 
-func newClient(account *config.Account) (*sysdig.Client, error) {
+func newClient(account *config.Account, requests *sysdigMetrics) (*sysdig.Client, error) {
 	of, err := account.Resolve()
 	if err != nil {
 		return nil, err
 	}
+	of.Observe = requests.of(account.Tenant)
 	return sysdig.NewClient(of)
 }
 
@@ -105,6 +111,11 @@ func newActivities(cfg *config.Config, c client.Client, watch *guard.Watch, rule
 		Sysdig: own, Tenants: tenants, Evidence: store, Log: log, Temporal: c, Notifier: notifier, Hooks: hooks,
 		Guard: watch, Approvals: rules, Protected: protected, Budgets: cfg.Guard.Budgets, Observe: observe,
 	}
+}
+
+// observe adds what the worker counts beside what the Temporal SDK does.
+func observe(m *telemetry.Metrics, c client.Client, options client.Options, watch *guard.Watch, log *slog.Logger) error {
+	return errors.Join(m.Define(metrics.All()...), watchGuard(m.Registry, watch), m.Registry.Register(newWaiting(c, options.Namespace, log)))
 }
 
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,

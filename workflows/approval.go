@@ -1,13 +1,13 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/internal/report"
 	"firebreak/signals"
 )
@@ -71,7 +71,7 @@ type ballot struct {
 // check returns why a decision does not count.
 func (a *approval) check(b ballot) error {
 	if a.verdict != undecided {
-		return fmt.Errorf("too late: %s", a.became())
+		return refused(metrics.TooLate, "too late: %s", a.became())
 	}
 	if err := a.entitled(b.analyst); err != nil {
 		return err
@@ -80,11 +80,11 @@ func (a *approval) check(b ballot) error {
 	case !b.approve:
 		return nil
 	case a.request.Action == actionAmend:
-		return errors.New("nothing can be approved while fields are missing: supply them with amend, or reject")
+		return refused(metrics.NotApplicable, "nothing can be approved while fields are missing: supply them with amend, or reject")
 	case a.requester != "" && strings.EqualFold(b.analyst, a.requester):
-		return fmt.Errorf("%s asked for it: somebody else must approve", signals.Clip(b.analyst, maxQuoted))
+		return refused(metrics.OwnRequest, "%s asked for it: somebody else must approve", signals.Clip(b.analyst, maxQuoted))
 	case slices.ContainsFunc(a.have, func(name string) bool { return strings.EqualFold(name, b.analyst) }):
-		return fmt.Errorf("%s has approved already: %d different analysts are needed", signals.Clip(b.analyst, maxQuoted), a.request.Need)
+		return refused(metrics.AlreadyApproved, "%s has approved already: %d different analysts are needed", signals.Clip(b.analyst, maxQuoted), a.request.Need)
 	default:
 		return nil
 	}
@@ -121,7 +121,7 @@ func (a *approval) entitled(analyst string) error {
 	case len(a.policy.Groups) > 0:
 		why = "not in " + strings.Join(a.asked(), ", ")
 	}
-	return fmt.Errorf("analyst %q is not entitled: %s", signals.Clip(analyst, maxQuoted), why)
+	return refused(metrics.NotEntitled, "analyst %q is not entitled: %s", signals.Clip(analyst, maxQuoted), why)
 }
 
 // asked are the groups that are asked by now; none means all.
@@ -242,20 +242,20 @@ func (d *desk) answers(decision signals.Decision) error {
 	if !d.open {
 		switch {
 		case decision.Request != "" && d.decided[decision.Request] != "":
-			return fmt.Errorf("too late: %s", d.decided[decision.Request])
+			return refused(metrics.TooLate, "too late: %s", d.decided[decision.Request])
 		case d.last != "":
-			return fmt.Errorf("too late: %s", d.decided[d.last])
+			return refused(metrics.TooLate, "too late: %s", d.decided[d.last])
 		default:
-			return errors.New("too early: nothing waits for a decision yet")
+			return refused(metrics.TooEarly, "too early: nothing waits for a decision yet")
 		}
 	}
 	switch pending := d.approval.request.ID; {
 	case decision.Request == "" || decision.Request == pending:
 		return nil
 	case d.decided[decision.Request] != "":
-		return fmt.Errorf("too late: %s; pending is %s", d.decided[decision.Request], pending)
+		return refused(metrics.TooLate, "too late: %s; pending is %s", d.decided[decision.Request], pending)
 	default:
-		return fmt.Errorf("wrong request %q: pending is %s", signals.Clip(decision.Request, maxQuoted), pending)
+		return refused(metrics.WrongRequest, "wrong request %q: pending is %s", signals.Clip(decision.Request, maxQuoted), pending)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -112,6 +113,7 @@ func (r *response) publish(ctx workflow.Context, text string, state signals.Stat
 	a.clock = clock{Asked: workflow.Now(ctx)}
 	a.request.ExpiresAt = a.clock.Asked.Add(time.Duration(a.policy.ExpireAfter)).UTC()
 	r.open = true
+	workflow.GetLogger(ctx).Info("request asked", "request", a.request.ID, "action", a.request.Action, "state", string(state))
 	pending := a.request
 	r.page.Pending = &pending
 	r.page.State = state // as whoever is notified will see it
@@ -136,6 +138,9 @@ func putTo(a *approval) string {
 // wait waits for the decision on the published request.
 func (r *response) wait(ctx workflow.Context) verdict {
 	a := r.approval
+	if a.clock.Escalated {
+		markEscalated(ctx) // an earlier run was marked
+	}
 	for a.verdict == undecided {
 		next, what := a.next()
 		summary := string(what)
@@ -168,6 +173,7 @@ func (r *response) wait(ctx workflow.Context) verdict {
 		r.pass(ctx, what, next)
 		r.idle = false
 	}
+	r.countDecided(ctx)
 	return r.decide(ctx)
 }
 
@@ -178,6 +184,8 @@ func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
 	a.pass(what, workflow.Now(ctx))
 	switch what {
 	case dueEscalation:
+		count(ctx, metrics.Escalations, 1, metrics.LabelPlaybook, r.page.Playbook)
+		markEscalated(ctx)
 		to := ""
 		if len(a.policy.EscalateTo) > 0 {
 			to = " to " + strings.Join(a.policy.EscalateTo, ", ")
@@ -186,8 +194,16 @@ func (r *response) pass(ctx workflow.Context, what due, at time.Time) {
 	case dueExpiry:
 		r.announce(ctx, activities.ChangeDecision, actorFirebreak, signals.KindDecision, "%s denied: nobody answered request %s for %s", a.request.Action, a.request.ID, waited)
 	case dueReminder:
+		count(ctx, metrics.Reminders, 1, metrics.LabelPlaybook, r.page.Playbook)
 		r.announce(ctx, activities.ChangeReminder, actorFirebreak, signals.KindReminder, "still waiting for a decision on request %s (%s), for %s", a.request.ID, a.request.Action, waited)
 	}
+}
+
+// markEscalated marks the run as one in which a request was escalated, so that
+// those can be counted which wait all the same. Histories of earlier versions are
+// not marked.
+func markEscalated(ctx workflow.Context) {
+	workflow.GetVersion(ctx, signals.ChangeEscalated, workflow.DefaultVersion, 1)
 }
 
 // contains reports whether the pending request is about a containment, which a

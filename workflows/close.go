@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -57,6 +58,7 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	// A signal that comes with the last task makes the server hand it out once
 	// more, and is read here.
 	r.catchUp(ctx)
+	r.countClosed(ctx)
 	if outcome == signals.Failed {
 		return r.page, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("incident failed: %s", describe(r.failed)), string(signals.Failed), r.failed, r.page)
@@ -80,6 +82,7 @@ func (r *response) reopens(ctx workflow.Context) bool {
 		return false
 	}
 	r.page.Outcome = ""
+	count(ctx, metrics.IncidentsReopened, 1, metrics.LabelPlaybook, r.page.Playbook)
 	r.page.Evidence = r.page.Evidence[:len(r.page.Evidence)-len(r.reported)]
 	r.log(ctx, actorFirebreak, signals.KindOutcome, "reopened: the detection returned before the incident was closed")
 	return true
@@ -103,6 +106,7 @@ func (r *response) report(ctx workflow.Context) {
 		r.log(ctx, actorFirebreak, signals.KindEvidence, "report not stored: %s", describe(err))
 		return
 	}
+	countFiles(ctx, metrics.OfReport, stored...)
 	for _, file := range stored {
 		r.page.Evidence = append(r.page.Evidence, file.Name)
 	}

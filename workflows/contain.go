@@ -9,6 +9,7 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/approvals"
+	"firebreak/internal/metrics"
 	"firebreak/internal/report"
 	"firebreak/signals"
 )
@@ -33,10 +34,12 @@ func (r *response) execute(ctx workflow.Context) error {
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
-	if err := r.claiming(&in.Claim, func() error {
+	err := unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done)
-	}); err != nil {
-		return unanswered(err)
+	}))
+	countAction(ctx, request.Action, metrics.Execute, done, err)
+	if err != nil {
+		return err
 	}
 	r.failed, r.demanded, r.returned = nil, nil, false
 	r.containedAt = workflow.Now(ctx)

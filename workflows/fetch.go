@@ -7,6 +7,7 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -29,11 +30,12 @@ func (r *response) fetch(ctx workflow.Context, action *catalogue.Action) {
 		r.log(ctx, actorFirebreak, signals.KindEvidence, "what %s brought is not stored: %s", last.Action, describe(err))
 		return
 	}
-	r.keep(ctx, file)
+	r.keep(ctx, metrics.OfAction, file)
 }
 
 // keep records a file that was stored as evidence.
-func (r *response) keep(ctx workflow.Context, file activities.StoredFile) {
+func (r *response) keep(ctx workflow.Context, kind string, file activities.StoredFile) {
+	countFiles(ctx, kind, file)
 	r.files = append(r.files, file)
 	r.page.Evidence = append(r.page.Evidence, file.Name)
 	text := fmt.Sprintf("stored %s: %d bytes, SHA-256 %s", file.Name, file.Size, file.SHA256)

@@ -8,6 +8,7 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -94,7 +95,7 @@ func (r *response) enrich(ctx workflow.Context) {
 // the target is fixed: what is executed is what was approved.
 func (r *response) amendable() error {
 	if r.page.State != signals.Open && r.page.State != signals.NeedsFields {
-		return fmt.Errorf("too late: the incident is %s, its fields are fixed", r.page.State)
+		return refused(metrics.TooLate, "too late: the incident is %s, its fields are fixed", r.page.State)
 	}
 	return nil
 }

@@ -1,10 +1,9 @@
 package workflows
 
 import (
-	"errors"
-
 	"go.temporal.io/sdk/workflow"
 
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -40,5 +39,5 @@ func glance(ctx workflow.Context) bool {
 // frozen words why nothing is contained.
 func frozen(f *signals.Frozen) error {
 	clipped := signals.Frozen{By: signals.Clip(f.By, maxQuoted), Reason: signals.Clip(f.Reason, maxQuoted), Since: f.Since}
-	return errors.New(clipped.String())
+	return refused(metrics.Frozen, "%s", clipped.String())
 }

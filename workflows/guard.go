@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
+	"firebreak/internal/metrics"
 	"firebreak/internal/report"
 	"firebreak/signals"
 )
@@ -121,6 +122,7 @@ func (g *guard) drain(ctx workflow.Context) {
 		}
 		channel := workflow.GetSignalChannel(ctx, name)
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
+			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
 			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
 			if breath += maxEntry; breath > maxBreath {
 				breathe(ctx)
@@ -134,6 +136,9 @@ func (g *guard) drain(ctx workflow.Context) {
 func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) {
 	order, err := signals.DecodeInstruction(raw)
 	actor := order.Analyst
+	if err != nil {
+		err = refused(metrics.Undecodable, "%s", err)
+	}
 	if err == nil {
 		actor, err = g.sender(ctx, activities.VetInput{
 			Signal: name, Ordinal: g.heard[name], Digest: activities.Digest(raw.Payload()), Member: order.Analyst,
@@ -142,6 +147,7 @@ func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) 
 	if err == nil {
 		err = g.turn(ctx, name, actor, order.Reason)
 	}
+	countSignal(ctx, name, err)
 	text := name + because(order.Reason)
 	if err != nil {
 		actor, text = cmp.Or(actor, actorFirebreak), err.Error()
@@ -156,9 +162,9 @@ func (g *guard) sender(ctx workflow.Context, in activities.VetInput) (string, er
 	found, err := vet(ctx, in)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("its sender could not be looked up, send it again: %s", describe(err))
+		return "", refused(metrics.SenderNotFound, "its sender could not be looked up, send it again: %s", describe(err))
 	case found.Refused != "":
-		return found.Principal, errors.New(found.Refused)
+		return found.Principal, refused(metrics.NotEntitled, "%s", found.Refused)
 	default:
 		return found.Principal, nil
 	}
@@ -171,7 +177,7 @@ func (g *guard) turn(ctx workflow.Context, name, actor, reason string) error {
 	case name == signals.Freeze && was != nil:
 		return frozen(was)
 	case name == signals.Unfreeze && was == nil:
-		return errors.New("containment is not frozen")
+		return refused(metrics.NotApplicable, "containment is not frozen")
 	case name == signals.Freeze:
 		g.page.State = signals.GuardFrozen
 		g.page.Frozen = &signals.Frozen{By: actor, Reason: signals.Clip(reason, maxEntry), Since: workflow.Now(ctx).UTC()}
@@ -191,10 +197,10 @@ func (g *guard) publish(ctx workflow.Context) {
 		memo = *g.page.Frozen
 	}
 	if err := workflow.UpsertMemo(ctx, map[string]any{signals.MemoFrozen: memo}); err != nil {
-		workflow.GetLogger(ctx).Error("Memo not updated.", "error", err)
+		workflow.GetLogger(ctx).Error("memo not updated", "error", err)
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, signals.IncidentState.ValueSet(string(g.page.State))); err != nil {
-		workflow.GetLogger(ctx).Error("Search attributes not updated.", "error", err)
+		workflow.GetLogger(ctx).Error("search attributes not updated", "error", err)
 	}
 	g.refresh(ctx)
 }

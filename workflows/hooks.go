@@ -40,6 +40,7 @@ func (r *response) call(ctx workflow.Context, moment activities.Moment, names []
 			var a *activities.Activities
 			var answer activities.HookAnswer
 			err := workflow.ExecuteActivity(calling(ctx, fmt.Sprintf("Call hook %s: %s", name, moment)), a.CallHook, in).Get(ctx, &answer)
+			countHook(ctx, name, moment, err)
 			result := answer.Status
 			switch {
 			case err != nil:

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -84,6 +85,7 @@ func (r *response) drain(ctx workflow.Context) {
 	for _, name := range unknown {
 		channel := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"})
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
+			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
 			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note, amend or undo", signals.Clip(name, maxQuoted))
 		}
 	}

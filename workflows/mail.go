@@ -10,6 +10,7 @@ import (
 
 	"firebreak/activities"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -58,7 +59,7 @@ func (r *response) hear(ctx workflow.Context, name string, raw converter.RawValu
 	m.ordinal, m.digest, m.analyst = r.heard[name], activities.Digest(raw.Payload()), m.claimed
 	if err != nil {
 		m.analyst = actorFirebreak
-		r.refuse(ctx, m, err)
+		r.refuse(ctx, m, refused(metrics.Undecodable, "%s", err))
 		return
 	}
 	if err := r.hopeless(m); err != nil {
@@ -153,7 +154,7 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 	found, err := vet(ctx, in)
 	if err != nil {
 		m.analyst = actorFirebreak
-		return fmt.Errorf("its sender could not be looked up, send it again: %s", describe(err))
+		return refused(metrics.SenderNotFound, "its sender could not be looked up, send it again: %s", describe(err))
 	}
 	if r.verifies() {
 		if m.analyst = found.Principal; m.analyst == "" {
@@ -168,7 +169,7 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 		return err
 	}
 	if late && !found.SentAt.Before(r.approval.request.ExpiresAt) {
-		return fmt.Errorf("too late: request %s expired at %s", r.approval.request.ID, r.approval.request.ExpiresAt.Format(time.RFC3339))
+		return refused(metrics.TooLate, "too late: request %s expired at %s", r.approval.request.ID, r.approval.request.ExpiresAt.Format(time.RFC3339))
 	}
 	if found.Frozen != nil {
 		return frozen(found.Frozen)
@@ -186,7 +187,7 @@ func vet(ctx workflow.Context, in activities.VetInput) (activities.Vetting, erro
 }
 
 func unverified(claimed string) error {
-	return fmt.Errorf("unverified: the Temporal server has not authenticated its sender, who claims to be %q", signals.Clip(claimed, maxQuoted))
+	return refused(metrics.Unverified, "unverified: the Temporal server has not authenticated its sender, who claims to be %q", signals.Clip(claimed, maxQuoted))
 }
 
 // take counts a message, or says why it does not count.
@@ -195,7 +196,7 @@ func (r *response) take(ctx workflow.Context, m *message) {
 	case signals.Decision:
 		r.takeDecision(ctx, m, p)
 	case signals.NoteText:
-		r.acknowledge(m, true, p.Text)
+		r.countedSignal(ctx, m, p.Text)
 		r.log(ctx, m.analyst, signals.KindNote, "%s%s", p.Text, m.alias())
 	case signals.Amendment:
 		r.takeAmendment(ctx, m, p)
@@ -214,12 +215,19 @@ func (m *message) alias() string {
 
 // refuse records a message that did not count, and why.
 func (r *response) refuse(ctx workflow.Context, m *message, reason error) {
+	countSignal(ctx, m.name, reason)
 	r.acknowledge(m, false, reason.Error())
 	r.log(ctx, m.analyst, signals.KindRefused, "%s did not count: %s", m.name, reason)
 }
 
 // maxReceipts bounds what is remembered for senders who ask within moments.
 const maxReceipts = 256
+
+// countedSignal counts a message that counts, and remembers what became of it.
+func (r *response) countedSignal(ctx workflow.Context, m *message, text string) {
+	countSignal(ctx, m.name, nil)
+	r.acknowledge(m, true, text)
+}
 
 // acknowledge remembers what became of a message, for its sender.
 func (r *response) acknowledge(m *message, counted bool, text string) {
@@ -279,7 +287,7 @@ func (r *response) takeDecision(ctx workflow.Context, m *message, d signals.Deci
 		text += fmt.Sprintf(" (%d of %d)", len(a.have), a.request.Need)
 	}
 	text += because(d.Reason) + m.alias()
-	r.acknowledge(m, true, text)
+	r.countedSignal(ctx, m, text)
 	r.announce(ctx, activities.ChangeDecision, m.analyst, signals.KindDecision, "%s", text)
 }
 
@@ -292,7 +300,7 @@ func (r *response) supply(inc *incident.Incident, path, value string) error {
 		return err
 	}
 	if now, _ := inc.Field(path); known != "" && now != known && r.in.Revision >= 2 {
-		return fmt.Errorf("field %s is %q already: only what is missing can be supplied", path, signals.Clip(known, maxQuoted))
+		return refused(metrics.NotApplicable, "field %s is %q already: only what is missing can be supplied", path, signals.Clip(known, maxQuoted))
 	}
 	return nil
 }
@@ -319,7 +327,7 @@ func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment sig
 		told += "; " + text
 		r.log(ctx, m.analyst, signals.KindAmend, "%s%s", text, m.alias())
 	}
-	r.acknowledge(m, true, told[len("; "):])
+	r.countedSignal(ctx, m, told[len("; "):])
 	r.amended(m.analyst)
 }
 

@@ -116,14 +116,14 @@ func (r *response) moveOn(ctx workflow.Context) bool {
 	in, err := r.pack()
 	if err != nil {
 		r.oversized = true
-		workflow.GetLogger(ctx).Error("The incident does not move on.", "error", err)
+		workflow.GetLogger(ctx).Error("incident does not move on", "error", err)
 		return false
 	}
 	if r.in.Carried == nil {
 		// For lists of workflows, which tell only when the last run started.
 		memo := map[string]any{signals.MemoOpenedAt: r.openedAt.UTC(), signals.MemoOpenedRun: r.page.RunID}
 		if err := workflow.UpsertMemo(ctx, memo); err != nil {
-			workflow.GetLogger(ctx).Error("Memo not updated.", "error", err)
+			workflow.GetLogger(ctx).Error("memo not updated", "error", err)
 		}
 	}
 	r.next = workflow.NewContinueAsNewError(ctx, workflow.GetInfo(ctx).WorkflowType.Name, in)

@@ -10,6 +10,7 @@ import (
 	"firebreak/internal/approvals"
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -49,17 +50,21 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	if err := r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture)
 	}); err != nil {
+		countCapture(ctx, r.capture, err)
 		return err
 	}
 	if r.capture.Observed {
+		countCapture(ctx, r.capture, nil)
 		r.failed, r.demanded = nil, nil
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindCapture, "no capture was taken: %s", dryRun)
 		return nil
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
 	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
+		countCapture(ctx, r.capture, err)
 		return err
 	}
+	countCapture(ctx, r.capture, nil)
 	r.failed, r.demanded = nil, nil
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d is done, %d bytes", r.capture.ID, r.capture.Size)
 	return nil
@@ -84,10 +89,12 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	var done activities.Execution
 	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
-	if err := r.claiming(&in.Claim, func() error {
+	err = unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
-	}); err != nil {
-		return unanswered(err)
+	}))
+	countAction(ctx, actionCapture, metrics.Execute, done, err)
+	if err != nil {
+		return err
 	}
 	r.failed, r.demanded = nil, nil
 	if done.Observed {
@@ -123,7 +130,7 @@ func (r *response) save(ctx workflow.Context) error {
 		return err
 	}
 	r.failed, r.demanded = nil, nil
-	r.keep(ctx, file)
+	r.keep(ctx, metrics.OfCapture, file)
 	return nil
 }
 

@@ -147,6 +147,7 @@ func begin(ctx workflow.Context, in signals.Input, playbook string) (*response, 
 	if err := r.answer(ctx); err != nil {
 		return nil, err
 	}
+	r.countOpened(ctx)
 	r.listen(ctx)
 	r.notifier(ctx)
 	r.refresh(ctx)
@@ -219,7 +220,7 @@ func (r *response) setState(ctx workflow.Context, state signals.State) {
 	}
 	r.page.State = state
 	if err := workflow.UpsertTypedSearchAttributes(ctx, signals.IncidentState.ValueSet(string(state)), pending); err != nil {
-		workflow.GetLogger(ctx).Error("Search attributes not updated.", "error", err)
+		workflow.GetLogger(ctx).Error("search attributes not updated", "error", err)
 	}
 	r.refresh(ctx)
 }
@@ -235,6 +236,7 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 	batch, err := signals.DecodeEvents(raw)
 	if err != nil {
 		r.log(ctx, actorStarter, signals.KindRefused, "events not taken: %s", err)
+		workflow.GetLogger(ctx).Error("events not taken", "error", err)
 		return
 	}
 	before := r.page.Events.Count
@@ -250,6 +252,7 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 				event = first
 			}
 			r.page.Incident = *event
+			workflow.GetLogger(ctx).Info("incident opened", "event_id", event.ID, "route", r.page.Route, "severity", int(event.Severity))
 			r.announce(ctx, activities.ChangeOpened, actorStarter, signals.KindEvent, "opened by event %s: %s (severity %d, %s) on %s",
 				event.ID, event.Rule.Name, event.Severity, event.SeverityLabel, event.Target())
 			continue

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
+	"firebreak/internal/metrics"
 	"firebreak/signals"
 )
 
@@ -40,20 +40,20 @@ func (r *response) undoable() error {
 	last := r.lastAction()
 	switch {
 	case last == nil && !r.containedAt.IsZero():
-		return fmt.Errorf("%s cannot be undone", r.action) // carried by an earlier version
+		return refused(metrics.NotApplicable, "%s cannot be undone", r.action) // carried by an earlier version
 	case last == nil:
-		return errors.New("nothing was done yet that could be undone")
+		return refused(metrics.TooEarly, "nothing was done yet that could be undone")
 	case r.page.Outcome != "":
-		return fmt.Errorf("too late: the incident is closing as %s; once it is closed, ask for the undo by hand", r.page.Outcome)
+		return refused(metrics.TooLate, "too late: the incident is closing as %s; once it is closed, ask for the undo by hand", r.page.Outcome)
 	case last.Observed:
-		return fmt.Errorf("%s was not carried out: there is nothing to undo", last.Action)
+		return refused(metrics.NotApplicable, "%s was not carried out: there is nothing to undo", last.Action)
 	case last.UndoneBy != "":
-		return fmt.Errorf("%s was undone already, by %s", last.Action, last.UndoneBy)
+		return refused(metrics.NotApplicable, "%s was undone already, by %s", last.Action, last.UndoneBy)
 	case r.undoing:
-		return fmt.Errorf("%s is being undone", last.Action)
+		return refused(metrics.NotApplicable, "%s is being undone", last.Action)
 	}
 	if action, known := catalogue.Find(last.Action); known && action.UndoneBy == "" {
-		return fmt.Errorf("%s cannot be undone", last.Action)
+		return refused(metrics.NotApplicable, "%s cannot be undone", last.Action)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (r *response) takeUndo(ctx workflow.Context, m *message, order signals.Inst
 		return
 	}
 	text := "undo " + r.lastAction().Action + because(order.Reason) + m.alias()
-	r.acknowledge(m, true, text)
+	r.countedSignal(ctx, m, text)
 	r.announce(ctx, activities.ChangeDecision, m.analyst, signals.KindDecision, "%s", text)
 	if asked != nil {
 		r.approval.count(*asked)
@@ -133,6 +133,7 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	err := unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done)
 	}))
+	countAction(ctx, last.Action, metrics.Undo, done, err)
 	r.undoLost = isAmbiguous(err)
 	switch {
 	case r.undoLost:

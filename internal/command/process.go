@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
@@ -105,7 +106,20 @@ func (s *session) run(cmd *cobra.Command, p *process) error {
 	if err != nil {
 		return err
 	}
-	app := fx.New(p.module, fx.Supply(cfg, log, metrics, options),
+	traced := fx.Options()
+	if telemetry.Traced() {
+		tracing, err := telemetry.NewTracing(cmd.Context(), "firebreak-"+cmd.Name(), log)
+		if err != nil {
+			return err
+		}
+		// Last, when what there is to trace has ended.
+		defer func() { tracing.Close(context.WithoutCancel(cmd.Context())) }()
+		if options.Interceptors, err = tracing.Interceptors(); err != nil {
+			return err
+		}
+		traced = fx.Supply(fx.Annotate(tracing.Provider(), fx.As(new(trace.TracerProvider))))
+	}
+	app := fx.New(p.module, traced, fx.Supply(cfg, log, metrics, options),
 		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
 			events := &fxevent.SlogLogger{Logger: log}
 			events.UseLogLevel(slog.LevelDebug)

@@ -87,6 +87,14 @@ func (w *Watch) Thawed() bool {
 	return w.frozen == nil && time.Since(w.seen) < stale
 }
 
+// Seen is whether containment was frozen when the guard was last seen, and whether
+// that still holds because it is followed.
+func (w *Watch) Seen() (frozen, followed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.frozen != nil, time.Since(w.seen) < stale
+}
+
 // Frozen is who froze containment, nil while it is allowed. That it is allowed is
 // answered from memory while the guard can be followed; anything else is asked
 // for, so that nobody is refused for a freeze that was just lifted. Where it can

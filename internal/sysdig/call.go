@@ -76,7 +76,7 @@ func readAnswer(body io.Reader, out answer) error {
 
 // send sends a request and returns its answer if it is a success. The caller
 // closes the body.
-func (c *Client) send(ctx context.Context, req request) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, req request) (_ *http.Response, err error) {
 	// The hook runs before the transport flushes the first byte: as long as it
 	// has not, nothing has left this machine.
 	var sent atomic.Bool
@@ -85,7 +85,9 @@ func (c *Client) send(ctx context.Context, req request) (*http.Response, error) 
 	if err != nil {
 		return nil, &callError{req: req, err: err}
 	}
-	resp, err := c.http.Do(hr)
+	ctx, ended := c.observe(ctx, &req, hr.URL.Hostname())
+	resp, err := c.http.Do(hr.WithContext(ctx))
+	defer func() { ended(resp, err) }()
 	if err != nil {
 		// *url.Error repeats the method and the URL.
 		if ue, ok := errors.AsType[*url.Error](err); ok {

@@ -37,6 +37,9 @@ type Config struct {
 	Token string
 	// UserAgent identifies the caller. Default: "firebreak".
 	UserAgent string
+	// Observe is told of every request when it has ended; nil tells nobody. It must
+	// be safe for concurrent use.
+	Observe func(Exchange)
 }
 
 // Client calls the Sysdig Secure API. It is safe for concurrent use.
@@ -44,6 +47,7 @@ type Client struct {
 	app, api  string // without a trailing slash
 	token     string
 	userAgent string
+	observer  func(Exchange)
 	http      *http.Client
 	// resumePause is the time before a download that broke off is taken up again.
 	resumePause time.Duration
@@ -62,6 +66,7 @@ func NewClient(cfg Config) (*Client, error) {
 		api:         api,
 		token:       cfg.Token,
 		userAgent:   cmp.Or(cfg.UserAgent, "firebreak"),
+		observer:    cfg.Observe,
 		resumePause: defaultResumePause,
 		http: &http.Client{
 			Transport: newTransport(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +23,8 @@ type Metrics struct {
 	Temporal client.MetricsHandler
 
 	provider *sdkmetric.MeterProvider
+	// own are the metrics that were defined, by name.
+	own atomic.Pointer[map[string]*instrument]
 }
 
 // buckets reach from a local call to an incident that waited a day for its
@@ -51,16 +54,14 @@ func NewMetrics(log *slog.Logger) (*Metrics, error) {
 			sdkmetric.Stream{Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets}},
 		)),
 	)
-	return &Metrics{
-		Registry: registry,
-		Temporal: opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
-			Meter: provider.Meter("temporal-sdk-go"),
-			// The default panics; a metric is not worth a process.
-			OnError:              func(err error) { log.Warn("Temporal SDK metric was dropped", "error", err) },
-			UseMonotonicCounters: true,
-		}),
-		provider: provider,
-	}, nil
+	m := &Metrics{Registry: registry, provider: provider}
+	m.Temporal = &handler{own: &m.own, MetricsHandler: opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
+		Meter: provider.Meter("temporal-sdk-go"),
+		// The default panics; a metric is not worth a process.
+		OnError:              func(err error) { log.Warn("Temporal SDK metric was dropped", "error", err) },
+		UseMonotonicCounters: true,
+	})}
+	return m, nil
 }
 
 // Close ends the metrics of a process.

@@ -31,12 +31,12 @@ func Logger(w io.Writer, format, level string) (*slog.Logger, error) {
 			format = "text"
 		}
 	}
-	options := &slog.HandlerOptions{Level: threshold}
+	options := &slog.HandlerOptions{Level: threshold, ReplaceAttr: rename}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.New(inTrace{slog.NewTextHandler(w, options)}), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.New(inTrace{slog.NewJSONHandler(w, options)}), nil
 	default:
 		return nil, fmt.Errorf("log format %q: want text or json", format)
 	}

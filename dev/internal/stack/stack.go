@@ -94,7 +94,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if err := s.startSysdig(ctx, o); err != nil {
 		return s, err
 	}
-	options := client.Options{HostPort: s.Address, Logger: log.NewStructuredLogger(o.Logger)}
+	options := client.Options{HostPort: s.Address, Namespace: client.DefaultNamespace, Logger: log.NewStructuredLogger(o.Logger)}
 	if s.Client, err = client.DialContext(ctx, options); err != nil {
 		return s, fmt.Errorf("connect to temporal: %w", err)
 	}
