@@ -122,9 +122,15 @@ func (f *installation) allow(time time.Duration) {
 // setUp runs what has to be run once before anything else.
 func (f *installation) setUp() {
 	f.t.Helper()
-	done := f.runAs("worker", firebreak(), "setup", "--config", f.config, "--evidence-url", "file://"+f.evidenceDir,
-		"--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL)
+	done := f.setUpAs(f.envOf("worker"))
 	require.Zero(f.t, done.code, done.stdout+done.stderr)
+}
+
+// setUpAs runs setup in somebody's environment.
+func (f *installation) setUpAs(env []string) result {
+	f.t.Helper()
+	return f.runIn(env, firebreak(), "setup", "--config", f.config, "--evidence-url", "file://"+f.evidenceDir,
+		"--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL)
 }
 
 // worker starts a worker.

@@ -47,18 +47,11 @@ func newTLS(t *testing.T, clients *certtest.Authority) *serverTLS {
 	return s
 }
 
-// setUp runs setup as somebody.
-func (f *installation) setUp(env []string) result {
-	f.t.Helper()
-	return f.runIn(env, firebreak(), "setup", "--config", f.config, "--evidence-url", "file://"+f.evidenceDir,
-		"--sysdig-app-url", f.sysdig.URL, "--sysdig-api-url", f.sysdig.URL)
-}
-
 func TestAnIncidentGoesThroughOverMutualTLS(t *testing.T) {
 	t.Parallel()
 	f := install(t, securedTemporal(t, newTLS(t, certtest.NewAuthority(t))), routes, sysdigtest.Options{})
 	f.worker()
-	checked := f.setUp(f.env)
+	checked := f.setUpAs(f.env)
 	require.Zero(t, checked.code, checked.stdout+checked.stderr)
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
@@ -82,7 +75,7 @@ func TestAnIncidentGoesThroughOverTLSWithAPIKeys(t *testing.T) {
 	f.configure(verified)
 	f.starter()
 	f.worker()
-	checked := f.setUp(f.envOf("admin"))
+	checked := f.setUpAs(f.envOf("admin"))
 	require.Zero(t, checked.code, checked.stdout+checked.stderr)
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
@@ -135,7 +128,7 @@ func TestProcessesWaitForANamespaceThatIsMadeLater(t *testing.T) {
 	worker := f.worker()
 	_, err := worker.await(f.ctx, `(namespace: there is no namespace .*soc.*; set TEMPORAL_NAMESPACE)`)
 	require.NoError(t, err)
-	checked := f.setUp(f.env)
+	checked := f.setUpAs(f.env)
 	require.Equal(t, 1, checked.code)
 	require.Contains(t, checked.stdout, `namespace: there is no namespace "soc"`)
 
@@ -145,5 +138,5 @@ func TestProcessesWaitForANamespaceThatIsMadeLater(t *testing.T) {
 	require.NoError(t, err)
 	_, err = worker.await(f.ctx, `(Temporal can be used now)`)
 	require.NoError(t, err)
-	f.await("setup is content", func() bool { return f.setUp(f.env).code == 0 })
+	f.await("setup is content", func() bool { return f.setUpAs(f.env).code == 0 })
 }

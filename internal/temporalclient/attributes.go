@@ -27,9 +27,9 @@ const lookAgain = 250 * time.Millisecond
 // refuse to open incidents: those that keep visibility in SQL every two seconds,
 // those that keep it in Elasticsearch every minute. Doing it again changes nothing.
 // When one exists with another type, nothing is registered: the error names every
-// such attribute. Where some are missing that
-// cannot be registered, the error says how somebody else does it: credentials may
-// not suffice, and Temporal Cloud has that call in an API of its own.
+// such attribute. Where some are missing that cannot be registered, the error says
+// how somebody else does it: credentials may not suffice, and Temporal Cloud has
+// that call in an API of its own.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, opts client.Options) ([]string, error) {
 	missing, err := missingAttributes(ctx, c, opts.Namespace)
 	if err != nil || len(missing) == 0 {
