@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"firebreak/dev/internal/stack"
@@ -49,6 +50,8 @@ type bench struct {
 	arrivals *arrivals
 	// ours is Firebreak, floor the bare program beside it.
 	ours, floor *program
+	// refused is how many requests were told to come again later.
+	refused atomic.Int64
 }
 
 // measure runs the benchmark and prints its report.

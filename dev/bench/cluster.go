@@ -51,7 +51,7 @@ func (z *clusterSizes) measure(ctx context.Context, stdout, stderr io.Writer) (e
 		if _, err := b.check(ctx); err != nil {
 			return fmt.Errorf("check what was done: %w", err)
 		}
-		return z.print(stdout, c, done)
+		return z.print(stdout, c, done, b.refused.Load())
 	})
 }
 
@@ -67,7 +67,7 @@ func registerAttributes(ctx context.Context, temporal string) error {
 }
 
 // print writes the report.
-func (z *clusterSizes) print(w io.Writer, c *cluster.Cluster, done pair[float64]) error {
+func (z *clusterSizes) print(w io.Writer, c *cluster.Cluster, done pair[float64], refused int64) error {
 	var nodes []string
 	for _, node := range c.Nodes {
 		nodes = append(nodes, node.Name)
@@ -78,6 +78,7 @@ func (z *clusterSizes) print(w io.Writer, c *cluster.Cluster, done pair[float64]
 	fmt.Fprintf(&b, "In turns, %d bursts of %d incidents, %d at a time.\n\n", bursts, z.incidents, z.senders)
 	writeRow(&b, "", "firebreak", "bare SDK", "ratio", "bar", "")
 	writeThroughput(&b, done)
+	writeRow(&b, "answers other than 202, of both", fmt.Sprint(refused))
 	fmt.Fprintf(&b, "\nEvery incident was completed, and every action was done exactly once.\n")
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("print report: %w", err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +54,6 @@ func (z *ingestSizes) distinct() int { return z.targets * z.perTarget }
 type ingest struct {
 	*bench
 	ingestSizes
-	// refused is how many requests were told to come again later.
-	refused atomic.Int64
 }
 
 // measure runs the benchmark and prints its report, also when the events were
@@ -86,29 +83,6 @@ func (g *ingest) run(ctx context.Context, r *ingestReport) (err error) {
 	r.refused = g.refused.Load()
 	r.incidents, err = g.count(ctx)
 	return err
-}
-
-// again is how long a sender waits that was told to come again later.
-const again = 100 * time.Millisecond
-
-// deliver sends an event until it is taken. To refuse is not to lose: a webhook
-// that is too slow misses a bar.
-func (g *ingest) deliver(ctx context.Context, p *program, event []byte) error {
-	for {
-		status, answer, err := p.post(ctx, event)
-		switch {
-		case err != nil:
-			return err
-		case status == http.StatusAccepted:
-			return nil
-		case status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests:
-			return fmt.Errorf("send event: the webhook answered %d: %s", status, answer)
-		}
-		g.refused.Add(1)
-		if err := pause(ctx, again); err != nil {
-			return err
-		}
-	}
 }
 
 // sendCopies sends the copies of all events in turns, at a steady rate. A

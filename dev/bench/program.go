@@ -69,6 +69,29 @@ func (p *program) post(ctx context.Context, event []byte) (status int, answer []
 	return resp.StatusCode, answer, nil
 }
 
+// again is how long a sender waits that was told to come again later.
+const again = 100 * time.Millisecond
+
+// deliver sends an event until it is taken. To refuse is not to lose: a webhook
+// that is too slow misses a bar.
+func (b *bench) deliver(ctx context.Context, p *program, event []byte) error {
+	for {
+		status, answer, err := p.post(ctx, event)
+		switch {
+		case err != nil:
+			return err
+		case status == http.StatusAccepted:
+			return nil
+		case status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests:
+			return fmt.Errorf("send event: the webhook answered %d: %s", status, answer)
+		}
+		b.refused.Add(1)
+		if err := pause(ctx, again); err != nil {
+			return err
+		}
+	}
+}
+
 // look is the time between two looks at something that Temporal is doing. It is
 // short beside what is measured by it: a burst of incidents.
 const look = 50 * time.Millisecond

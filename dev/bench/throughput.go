@@ -37,7 +37,7 @@ func (b *bench) burst(ctx context.Context, p *program, incidents int) error {
 			if err != nil {
 				return err
 			}
-			return p.send(sending, event)
+			return b.deliver(sending, p, event)
 		})
 	}
 	if err := work.Wait(); err != nil {

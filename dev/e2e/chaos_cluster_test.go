@@ -36,7 +36,7 @@ func severalServers(t *testing.T) stage {
 	s := stage{temporal: &temporalServer{Client: temporal, address: c.Address()}, starters: 2, workers: 3, turns: true}
 	for _, node := range c.Nodes {
 		of := func() *process { return &process{cmd: node.Cmd, output: node.Output, ended: node.Ended} }
-		s.processes = append(s.processes, &doomed{name: node.Name, process: of(), supervised: true, down: 5 * time.Second, launch: func() (*process, error) {
+		s.processes = append(s.processes, &doomed{name: node.Name, process: of(), supervised: true, down: 3 * time.Second, launch: func() (*process, error) {
 			err := node.Start(context.WithoutCancel(t.Context()))
 			return of(), err
 		}})

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sync/errgroup"
 )
 
 // doomed is a process that is killed again and again, and started again after a
@@ -21,7 +20,8 @@ type doomed struct {
 	// process is the one that runs, or the last one that did.
 	process *process
 	launch  func() (*process, error)
-	// up is how long it runs, and down how long it is gone at most.
+	// up is how long it runs, if it is not killed in turn with others, and down how
+	// long it is gone at most.
 	up   span
 	down time.Duration
 	// supervised says that it may end by itself, and is started again then: falls
@@ -105,19 +105,18 @@ func (c *chaos) haunt(ctx context.Context, d *doomed) {
 }
 
 // turns kills one process after the other, in another order each round, until the
-// context has ended and each was killed. The next one need not wait for the last
-// one to be back.
-func (c *chaos) turns(ctx context.Context) {
+// context, which is to last that long, has ended and each was killed. There is no
+// haste where there is time: what is back is to get something done.
+func (c *chaos) turns(ctx context.Context, long time.Duration) {
 	random := c.random("turns")
-	var replacing errgroup.Group
+	between := min(long/time.Duration(len(c.doomed)), 5*time.Second)
 	for first := true; first || ctx.Err() == nil; first = false {
 		for _, i := range random.Perm(len(c.doomed)) {
-			d, down := c.doomed[i], moment(random, c.doomed[i].down)
-			_ = pause(c.ctx, moment(random, 2*time.Second)) // the test ends anyway then
-			replacing.Go(func() error { c.replace(c.ctx, d, down); return nil })
+			d := c.doomed[i]
+			_ = pause(c.ctx, moment(random, between)) // the test ends anyway then
+			c.replace(c.ctx, d, moment(random, d.down))
 		}
 	}
-	_ = replacing.Wait()
 }
 
 // replace kills a process and starts it again after a pause. It reports whether
@@ -147,7 +146,7 @@ func (c *chaos) renew(d *doomed) bool {
 // supervise starts a process again whenever it has ended by itself, as whatever
 // runs servers does, until the context ends.
 func (c *chaos) supervise(ctx context.Context, d *doomed) {
-	for pause(ctx, 500*time.Millisecond) == nil {
+	for pause(ctx, time.Second) == nil {
 		d.mu.Lock()
 		select {
 		case <-d.process.ended:

@@ -142,7 +142,7 @@ func (c *chaos) run(long time.Duration) {
 		senders.Go(func() error { c.tell(ctx, v, long); return nil })
 	}
 	if c.stage.turns {
-		killers.Go(func() error { c.turns(havoc); return nil })
+		killers.Go(func() error { c.turns(havoc, long); return nil })
 	}
 	for _, d := range c.doomed {
 		if !c.stage.turns {
