@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +96,7 @@ type probe struct {
 // objects are those of a file.
 func objects(t *testing.T, file string) []manifest {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(filepath.Join("base", file))
 	require.NoError(t, err)
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var all []manifest
@@ -159,7 +160,7 @@ func run(t *testing.T, environ []string, args ...string) (code int, output strin
 // generated are the literals of the ConfigMap of variables.
 func generated(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("kustomization.yaml")
+	text, err := os.ReadFile("base/kustomization.yaml")
 	require.NoError(t, err)
 	var kustomization struct {
 		ConfigMapGenerator []struct{ Literals []string } `yaml:"configMapGenerator"`
@@ -191,7 +192,7 @@ func TestContainersAreStartedWithFlagsTheyHave(t *testing.T) {
 
 func TestEveryVariableOfAContainerIsReadByIt(t *testing.T) {
 	t.Parallel()
-	yaml, err := os.ReadFile("firebreak.yaml")
+	yaml, err := os.ReadFile("base/firebreak.yaml")
 	require.NoError(t, err)
 	// These are read by the libraries of Temporal and by Go.
 	known := []string{"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "GOMEMLIMIT"}
@@ -213,14 +214,14 @@ func TestEveryVariableOfAContainerIsReadByIt(t *testing.T) {
 func TestTheConfigurationLoadsAndEachProcessHasTheSecretsItNeeds(t *testing.T) {
 	t.Parallel()
 	variables := generated(t)
-	environ := []string{"FIREBREAK_CONFIG=firebreak.yaml"}
+	environ := []string{"FIREBREAK_CONFIG=base/firebreak.yaml"}
 	for name, value := range variables {
 		environ = append(environ, name+"="+value)
 	}
 	code, output := run(t, environ, "config", "--output", "json")
 	require.Zero(t, code, output)
 	require.True(t, strings.HasPrefix(variables["FIREBREAK_EVIDENCE_URL"], "s3://"), "pods share no disk")
-	cfg, err := config.Load("firebreak.yaml", func(string) (string, bool) { return "", false })
+	cfg, err := config.Load("base/firebreak.yaml", func(string) (string, bool) { return "", false })
 	require.NoError(t, err)
 	_, worker := processes()[0].pod(t)
 	_, starter := processes()[1].pod(t)
