@@ -111,10 +111,11 @@ const inName = "\x00"
 
 // StartSpan starts a span.
 func (t *workflowTracer) StartSpan(options *interceptor.TracerStartSpanOptions) (interceptor.TracerSpan, error) {
-	// Only for workflows: the keys of signals begin anew with each worker.
-	if options.Operation == "RunWorkflow" && options.IdempotencyKey != "" {
+	// The SDK's idempotency keys would not do: they count signals, which only the
+	// worker that takes them sees.
+	if run := options.Tags["temporalRunID"]; options.Operation == "RunWorkflow" && run != "" {
 		identified := *options
-		identified.Name += inName + options.IdempotencyKey
+		identified.Name += inName + run
 		options = &identified
 	}
 	return t.Tracer.StartSpan(options)
