@@ -111,6 +111,16 @@ func scenarios() map[string]scenario {
 				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
 			}, signals.Contained,
 		},
+		// From here on an escalation marks the run.
+		"crypto-miner-escalated-marked": {
+			minerRoute(`, approval: {mode: one, escalate_after: 300ms, expire_after: 1m}`),
+			sysdigtest.Options{},
+			nil,
+			func(i *incident) {
+				i.await("it is escalated", func() bool { return told(i.show(), signals.KindReminder, "escalated") })
+				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
+			}, signals.Contained,
+		},
 		"capture-recorded": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
 
 		// From here on whoever is asked sees related events.
