@@ -153,9 +153,15 @@ func TestVersionsAreThoseThatAreTested(t *testing.T) {
 	} {
 		require.Equal(t, image, p.Services[name].Image)
 	}
-	for _, s := range p.Services {
+	built := map[string]string{}
+	for name, s := range p.Services {
 		require.Regexp(t, `:(\d|v\d|local$)`, s.Image, "a tag that does not move, or what is built here")
+		if s.Build != nil {
+			require.NotContains(t, built, s.Image, "two builds of one image at once")
+			built[s.Image] = name
+		}
 	}
+	require.Equal(t, map[string]string{"firebreak:local": "setup", "firebreak-sandbox-sysdig:local": "sysdig"}, built)
 	for _, dockerfile := range []string{"Dockerfile", "dev/sysdig/Dockerfile"} {
 		require.Contains(t, read(t, dockerfile), "FROM golang:"+mod.Go.Version+" AS build\n")
 	}

@@ -84,7 +84,7 @@ cleanup() {
     kill "$daemon" 2>/dev/null || true
     wait "$daemon" 2>/dev/null || true
   fi
-  rm -rf "$run"
+  rm -rf "$run" || true
   exit "$code"
 }
 trap cleanup EXIT
@@ -97,15 +97,17 @@ fb() { dc exec -T starter /firebreak "$@"; }
 address() { dc port "$1" "$2"; }
 # id_of SERVICE N is the ID of a service's Nth container.
 id_of() { dc ps -q "$1" | sed -n "${2}p"; }
+# containers lists those that run.
+containers() { docker ps -q --filter label=com.docker.compose.project=firebreak-test; }
 inspect() { docker inspect --format "$1" "$2"; }
 healthy() { [ "$(inspect '{{.State.Health.Status}}' "$1")" = healthy ]; }
 everything_healthy() {
   local id
-  for id in $(docker ps -q --filter label=com.docker.compose.project=firebreak-test); do
+  for id in $(containers); do
     [ "$(inspect '{{if .Config.Healthcheck}}{{.State.Health.Status}}{{end}}' "$id")" != starting ] || return 1
     [ "$(inspect '{{if .Config.Healthcheck}}{{.State.Health.Status}}{{end}}' "$id")" != unhealthy ] || return 1
   done
-  [ "$(docker ps -q --filter label=com.docker.compose.project=firebreak-test | wc -l)" -ge 7 ]
+  [ "$(containers | wc -l)" -ge 7 ]
 }
 # page is an incident's, on one line and without blanks.
 page() { fb show "$1" --output json | tr -d ' \n'; }
@@ -163,13 +165,13 @@ passed "the image of Firebreak is built: $((size / 1000000)) MB, and $(($(docker
 
 ! "${compose[@]}" --env-file .env.example config >"$run/refused" 2>&1 || fail "an installation without secrets is not refused"
 grep -q 'set it in .env' "$run/refused" || fail "it does not say what is missing: $(cat "$run/refused")"
-passed "an installation whose .env is not filled in is refused: $(grep -o 'set it in .env.*' "$run/refused" | head -1)"
+passed "an installation whose .env is not filled in is refused"
 
 # ---- the sandbox
 
 dc up -d >"$run/up" 2>&1 || { cat "$run/up"; fail "up"; }
 await 180 "every container is healthy" everything_healthy
-passed "up: $(docker ps -q | wc -l) containers run, all healthy"
+passed "up: $(containers | wc -l) containers run, all healthy"
 
 dc up -d >"$run/up" 2>&1 || { cat "$run/up"; fail "up, again"; }
 await 120 "every container is healthy" everything_healthy
@@ -179,18 +181,18 @@ done
 passed "up, again: the jobs find everything there"
 
 [ "$(dc ps -q worker | wc -l)" = 2 ] || fail "want two workers"
-for id in $(docker ps -q); do
+for id in $(containers); do
   name=$(inspect '{{.Name}}' "$id")
   [ "$(inspect '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' "$id")" = 'true [ALL] [no-new-privileges:true]' ] || fail "$name is not confined"
   user=$(ps -o uid= -p "$(inspect '{{.State.Pid}}' "$id")" | tr -d ' ')
   [ "$user" != 0 ] || fail "$name runs as root"
 done
-! docker ps --format '{{.Ports}}' | tr ',' '\n' | grep -- '->' | grep -v '^ *127\.0\.0\.1:' || fail "a port is published beyond this host"
+! docker ps --filter label=com.docker.compose.project=firebreak-test --format '{{.Ports}}' | tr ',' '\n' | grep -- '->' | grep -v '^ *127\.0\.0\.1:' || fail "a port is published beyond this host"
 passed "no container runs as root, can write its root file system, or publishes a port beyond 127.0.0.1"
 
 dc run --rm --no-deps -T starter starter --journal /journal >"$run/last" 2>&1 && fail "the root file system is writable"
 grep -q 'read-only file system' "$run/last" || fail "want a read-only file system: $(cat "$run/last")"
-[ "$(docker ps -q | xargs docker inspect | grep -c "$token")" = 1 ] || fail "the webhook's token is in more than the starter's environment"
+[ "$(containers | xargs docker inspect | grep -c "$token")" = 1 ] || fail "the webhook's token is in more than the starter's environment"
 ! dc logs 2>&1 | grep -q "$token" || fail "the webhook's token is in a log"
 ! docker image inspect firebreak:local | grep -qi -e token -e password || fail "the image has a secret"
 container=$(docker create firebreak:local)
