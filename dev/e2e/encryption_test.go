@@ -187,3 +187,23 @@ func TestASignalThatNoKeyOpensDoesNotCount(t *testing.T) {
 	i.approve()
 	i.contained()
 }
+
+// Who sent a signal is read from the history, where its data is encrypted.
+func TestAnAuthenticatedDecisionCountsAlsoWhenItIsEncrypted(t *testing.T) {
+	t.Parallel()
+	f := prepare(t, ownTemporal(t, "ann", "bob", "mallory"), routes, sysdigtest.Options{}, newHost())
+	f.configure(verified)
+	f.encrypt(f.newKeyset())
+	f.starter()
+	f.worker()
+	i := f.openMiner()
+	i.awaitRequest("KILL_CONTAINER")
+	spoofed := f.runAs("mallory", firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "confirmed")
+	require.Equal(t, 1, spoofed.code, spoofed.stdout+spoofed.stderr)
+	require.Contains(t, spoofed.stdout, `analyst "mallory" is not entitled`)
+	counted := f.runAs("ann", firebreak(), "approve", i.WorkflowID, "--analyst", "ceo", "--reason", "confirmed")
+	require.Zero(t, counted.code, counted.stdout+counted.stderr)
+	require.Contains(t, counted.stdout, "counted as ann")
+	i.awaitState(signals.Contained)
+	require.Equal(t, 1, f.killed())
+}
