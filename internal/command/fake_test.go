@@ -74,7 +74,12 @@ func (f *fakeTemporal) QueryWorkflow(_ context.Context, workflowID, runID, query
 }
 
 func (f *fakeTemporal) GetWorkflow(_ context.Context, workflowID, runID string) client.WorkflowRun {
-	return fakeResult{answer: func() (any, error) { return f.ResultFn(workflowID, runID) }}
+	return fakeResult{answer: func() (any, error) {
+		if f.ResultFn == nil {
+			return nil, serviceerror.NewNotFound("workflow not found")
+		}
+		return f.ResultFn(workflowID, runID)
+	}}
 }
 
 // fakeResult is a run that is closed.
