@@ -39,6 +39,8 @@ test: ## Run every test of both modules
 	go test -timeout 10m ./...
 	go -C dev build ./... # once, before tests that build it too run beside the compiler
 	@go -C dev/s3server tool -n versitygw >/dev/null # likewise
+	@go -C dev tool -n go.temporal.io/server/cmd/server >/dev/null
+	@go -C dev tool -n go.temporal.io/server/cmd/tools/sql >/dev/null
 	go -C dev test -timeout 20m ./...
 
 FUZZTIME = 60s
