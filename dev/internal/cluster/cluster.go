@@ -15,7 +15,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -197,11 +196,12 @@ func (c *Cluster) register(ctx context.Context) error {
 
 // tool is the executable of a program that this module pins.
 func tool(ctx context.Context, pkg string) (string, error) {
+	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", pkg)
-	cmd.Stderr = io.Discard
+	cmd.Stderr = &stderr
 	path, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("build %s: %w", pkg, err)
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, stderr.String())
 	}
 	return strings.TrimSpace(string(path)), nil
 }
