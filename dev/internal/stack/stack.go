@@ -104,7 +104,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return s, err
 	}
 	if !o.WorkerApart {
-		if err := s.run(ctx, cfg, options, o.Logger, worker.Module); err != nil {
+		if err := s.run(ctx, cfg, options, o.Logger, worker.Module, fx.Supply(worker.Version{})); err != nil {
 			return s, fmt.Errorf("start worker: %w", err)
 		}
 	}
