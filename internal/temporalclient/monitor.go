@@ -32,12 +32,17 @@ const (
 // made, with a request that names nothing: a server looks at who asks for what
 // first, and only then finds it invalid.
 func Allowed(ctx context.Context, c client.Client, namespace string, role Role) error {
+	// A poll that may last less than two seconds is refused before it is looked at
+	// (MinLongPollTimeout in the server), and a probe has less.
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
 	var err error
 	switch role {
 	case Starter:
-		_, err = c.WorkflowService().SignalWithStartWorkflowExecution(ctx, &workflowservice.SignalWithStartWorkflowExecutionRequest{Namespace: namespace})
+		_, err = c.WorkflowService().SignalWithStartWorkflowExecution(call, &workflowservice.SignalWithStartWorkflowExecutionRequest{Namespace: namespace})
 	default:
-		_, err = c.WorkflowService().PollWorkflowTaskQueue(ctx, &workflowservice.PollWorkflowTaskQueueRequest{Namespace: namespace})
+		_, err = c.WorkflowService().PollWorkflowTaskQueue(call, &workflowservice.PollWorkflowTaskQueueRequest{Namespace: namespace})
 	}
 	var invalid *serviceerror.InvalidArgument
 	if errors.As(err, &invalid) {

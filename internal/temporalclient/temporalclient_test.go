@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
@@ -69,10 +70,14 @@ func (f *frontend) SignalWithStartWorkflowExecution(_ context.Context, r *workfl
 	return &workflowservice.SignalWithStartWorkflowExecutionResponse{RunId: "run", Started: f.started.Load()}, nil
 }
 
-func (f *frontend) PollWorkflowTaskQueue(context.Context, *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
+func (f *frontend) PollWorkflowTaskQueue(ctx context.Context, _ *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
 	f.tried.Add(1)
 	if err := f.refuse(); err != nil {
 		return nil, err
+	}
+	// As ValidateLongPollContextTimeout in the server's package common.
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*time.Second {
+		return nil, status.Error(codes.FailedPrecondition, "Context timeout is too short.")
 	}
 	return nil, status.Error(codes.InvalidArgument, "TaskQueue is not set on request.")
 }
