@@ -249,6 +249,9 @@ func (m *memory) startWorker(ctx context.Context) (*workerProcess, error) {
 		w.ended <- w.cmd.Wait()
 	}()
 	for url := ""; url == "" || !answers(ctx, url); {
+		if time.Since(begin) > patience {
+			return nil, errors.Join(fmt.Errorf("start worker: it is not ready after %s", patience), w.kill())
+		}
 		select {
 		case address := <-listening:
 			url = "http://" + address + "/readyz"
