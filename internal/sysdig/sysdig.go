@@ -39,7 +39,7 @@ type Config struct {
 	UserAgent string
 	// Observe is told of every request when it has ended; nil tells nobody. It must
 	// be safe for concurrent use.
-	Observe func(Exchange)
+	Observe func(Exchange) `json:"-"`
 }
 
 // Client calls the Sysdig Secure API. It is safe for concurrent use.
