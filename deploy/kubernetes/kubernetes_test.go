@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +27,11 @@ import (
 // manifest is what these tests look at in an object.
 type manifest struct {
 	Kind     string
-	Metadata struct{ Name string }
-	Spec     struct {
+	Metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
 		Template struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     pod
@@ -262,6 +266,54 @@ func TestPortsAreWhereProcessesListen(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(monitors), "podMetricsEndpoints: [{port: metrics,")
 	require.Contains(t, string(monitors), "endpoints: [{port: http,")
+}
+
+func TestTheOperatorScrapesByTheJobsThatAlertsName(t *testing.T) {
+	t.Parallel()
+	alerts, err := os.ReadFile("../prometheus/alerts.yaml")
+	require.NoError(t, err)
+	named := map[string]bool{}
+	for _, match := range regexp.MustCompile(`job="([^"]+)"`).FindAllStringSubmatch(string(alerts), -1) {
+		named[match[1]] = true
+	}
+	monitors, err := os.ReadFile("monitoring/monitors.yaml")
+	require.NoError(t, err)
+	type endpoint struct {
+		Relabelings []struct {
+			TargetLabel string `yaml:"targetLabel"`
+			Replacement string
+		}
+	}
+	scraped := map[string]bool{}
+	for text := range strings.SplitSeq(string(monitors), "\n---\n") {
+		var m struct {
+			Kind string
+			Spec struct {
+				JobLabel            string     `yaml:"jobLabel"`
+				PodMetricsEndpoints []endpoint `yaml:"podMetricsEndpoints"`
+				Selector            struct {
+					MatchLabels map[string]string `yaml:"matchLabels"`
+				}
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &m))
+		require.Empty(t, m.Spec.JobLabel)
+		if m.Kind == "PodMonitor" {
+			for _, e := range m.Spec.PodMetricsEndpoints {
+				for _, r := range e.Relabelings {
+					require.Equal(t, "job", r.TargetLabel)
+					scraped[r.Replacement] = true
+				}
+			}
+			continue
+		}
+		for _, service := range objects(t, "starter.yaml") {
+			if service.Kind == "Service" && selects(m.Spec.Selector.MatchLabels, service.Metadata.Labels) {
+				scraped[service.Metadata.Name] = true
+			}
+		}
+	}
+	require.Equal(t, named, scraped)
 }
 
 func TestPodsHaveTimeToStop(t *testing.T) {
