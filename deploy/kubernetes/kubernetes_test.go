@@ -36,7 +36,12 @@ type manifest struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     pod
 		}
-		VolumeClaimTemplates []struct{ Metadata struct{ Name string } } `yaml:"volumeClaimTemplates"`
+		VolumeClaimTemplates []struct {
+			Metadata struct{ Name string }
+			Spec     struct {
+				Resources struct{ Requests struct{ Storage string } }
+			}
+		} `yaml:"volumeClaimTemplates"`
 		// Of a Service.
 		Ports []struct {
 			TargetPort string `yaml:"targetPort"`
@@ -322,7 +327,8 @@ func TestPodsHaveTimeToStop(t *testing.T) {
 		m, c := p.pod(t)
 		stopping, err := time.ParseDuration(c.flags(t)["shutdown-timeout"])
 		require.NoError(t, err)
-		needed := stopping + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second
+		// The last spans have five seconds, see flushBudget in internal/telemetry.
+		needed := stopping + 5*time.Second + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second
 		require.Greater(t, time.Duration(m.Spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second, needed, p.command)
 	}
 }
@@ -360,6 +366,7 @@ func TestFilesAreWhereTheyAreMounted(t *testing.T) {
 	}
 	starter, _ := processes()[1].pod(t)
 	require.Equal(t, "journal", starter.Spec.VolumeClaimTemplates[0].Metadata.Name)
+	require.Equal(t, "2Gi", starter.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage, "more than a journal takes, see maxJournal in starter")
 }
 
 // selects reports whether a selector takes a pod with these labels.
