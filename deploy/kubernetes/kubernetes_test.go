@@ -366,7 +366,7 @@ func TestFilesAreWhereTheyAreMounted(t *testing.T) {
 	}
 	starter, _ := processes()[1].pod(t)
 	require.Equal(t, "journal", starter.Spec.VolumeClaimTemplates[0].Metadata.Name)
-	require.Equal(t, "2Gi", starter.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage, "more than a journal takes, see maxJournal in starter")
+	require.Equal(t, "3Gi", starter.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage, "twice what a journal may hold, see maxJournal in starter, and more")
 }
 
 // selects reports whether a selector takes a pod with these labels.
