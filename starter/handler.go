@@ -168,7 +168,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (
 	if p := source.admit(r); p != nil {
 		return nil, p
 	}
-	ctx, ended := h.traceRequest(r, source.Name)
+	ctx, ended := h.traceRequest(r, source)
 	answer, p := h.takeAdmitted(ctx, w, r, source)
 	ended(answer, p)
 	return answer, p

@@ -8,28 +8,35 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"firebreak/internal/httpauth"
 )
 
 // A request that was admitted is a span, in its sender's trace if it names one
-// (W3C Trace Context), and what tells an incident its events is a span below it,
+// (traceparent of W3C Trace Context; tracestate, which can be long, would end up in
+// every event of a history), and what tells an incident its events is a span below it,
 // from where the trace goes on through Temporal. Events of several requests can
 // travel in one signal: that goes on the first one's trace, and is linked to the
 // others. The journal keeps where the trace was.
 
 // traceRequest begins the span of a request. The returned function is told what
 // became of it.
-func (h *Handler) traceRequest(r *http.Request, source string) (context.Context, func(*Answer, *problem)) {
+func (h *Handler) traceRequest(r *http.Request, source *Source) (context.Context, func(*Answer, *problem)) {
 	if h.tracer == nil {
 		return r.Context(), func(*Answer, *problem) {}
 	}
 	const route = "/v1/events/{source}" // a secret may follow in the path
-	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	_, signed := source.auth().(httpauth.BodyAuth)
+	ctx := trace.ContextWithRemoteSpanContext(r.Context(), spanOf(r.Header.Get("traceparent")))
 	ctx, span := h.tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", r.Method),
 		attribute.String("http.route", route),
-		attribute.String("firebreak.source", source),
+		attribute.String("firebreak.source", source.Name),
 	))
 	return ctx, func(answer *Answer, p *problem) {
+		if signed && p != nil && p.Status < http.StatusInternalServerError {
+			return // perhaps a stranger's: a span that does not end is not sent
+		}
 		status := http.StatusAccepted
 		if p != nil {
 			status = p.Status

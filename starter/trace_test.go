@@ -3,6 +3,7 @@ package starter_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"firebreak/internal/config"
+	"firebreak/internal/httpauth"
 	"firebreak/starter"
 )
 
@@ -74,6 +77,32 @@ func TestARequestThatIsNotAdmittedIsNoSpan(t *testing.T) {
 	w := newWebhook(t, traced)
 	refused(t, w.post(t, miner("1"), in(sender), func(r *http.Request) { r.Header.Set("Authorization", "Bearer wrong") }), http.StatusUnauthorized)
 	require.Empty(t, recorder.Started())
+}
+
+// A signature is of the body, so that such a source admits before it knows.
+func TestARequestWithAWrongSignatureIsNoSpan(t *testing.T) {
+	t.Parallel()
+	recorder, traced := recording()
+	w := newWebhook(t, traced, func(c *starter.Config) {
+		c.Sources[0].Auth = httpauth.Signature{Header: "X-Signature", Encoding: config.EncodingHex}
+	})
+	refused(t, w.post(t, miner("1"), in(sender), func(r *http.Request) { r.Header.Set("X-Signature", strings.Repeat("00", 32)) }), http.StatusUnauthorized)
+	require.Empty(t, recorder.Ended(), "no span is sent that has not ended")
+}
+
+// It would be in the header of every activity.
+func TestWhatASenderSaysBesidesItsSpanStaysHere(t *testing.T) {
+	t.Parallel()
+	_, traced := recording()
+	w := newWebhook(t, traced)
+	var told trace.SpanContext
+	w.temporal.Fn = func(ctx context.Context, c call) (string, bool, error) {
+		told = trace.SpanContextFromContext(ctx)
+		return w.temporal.take(c)
+	}
+	accepted(t, w.post(t, miner("1"), in(sender), func(r *http.Request) { r.Header.Set("Tracestate", "vendor="+strings.Repeat("x", 256)) }))
+	require.Equal(t, "4bf92f3577b34da6a3ce929d0e0e4736", told.TraceID().String())
+	require.Empty(t, told.TraceState().String())
 }
 
 func TestASignalOfSeveralRequestsIsLinkedToAllOfThem(t *testing.T) {

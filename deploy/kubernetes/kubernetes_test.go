@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,13 +27,21 @@ import (
 // manifest is what these tests look at in an object.
 type manifest struct {
 	Kind     string
-	Metadata struct{ Name string }
-	Spec     struct {
+	Metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
 		Template struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     pod
 		}
-		VolumeClaimTemplates []struct{ Metadata struct{ Name string } } `yaml:"volumeClaimTemplates"`
+		VolumeClaimTemplates []struct {
+			Metadata struct{ Name string }
+			Spec     struct {
+				Resources struct{ Requests struct{ Storage string } }
+			}
+		} `yaml:"volumeClaimTemplates"`
 		// Of a Service.
 		Ports []struct {
 			TargetPort string `yaml:"targetPort"`
@@ -264,13 +273,62 @@ func TestPortsAreWhereProcessesListen(t *testing.T) {
 	require.Contains(t, string(monitors), "endpoints: [{port: http,")
 }
 
+func TestTheOperatorScrapesByTheJobsThatAlertsName(t *testing.T) {
+	t.Parallel()
+	alerts, err := os.ReadFile("../prometheus/alerts.yaml")
+	require.NoError(t, err)
+	named := map[string]bool{}
+	for _, match := range regexp.MustCompile(`job="([^"]+)"`).FindAllStringSubmatch(string(alerts), -1) {
+		named[match[1]] = true
+	}
+	monitors, err := os.ReadFile("monitoring/monitors.yaml")
+	require.NoError(t, err)
+	type endpoint struct {
+		Relabelings []struct {
+			TargetLabel string `yaml:"targetLabel"`
+			Replacement string
+		}
+	}
+	scraped := map[string]bool{}
+	for text := range strings.SplitSeq(string(monitors), "\n---\n") {
+		var m struct {
+			Kind string
+			Spec struct {
+				JobLabel            string     `yaml:"jobLabel"`
+				PodMetricsEndpoints []endpoint `yaml:"podMetricsEndpoints"`
+				Selector            struct {
+					MatchLabels map[string]string `yaml:"matchLabels"`
+				}
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &m))
+		require.Empty(t, m.Spec.JobLabel)
+		if m.Kind == "PodMonitor" {
+			for _, e := range m.Spec.PodMetricsEndpoints {
+				for _, r := range e.Relabelings {
+					require.Equal(t, "job", r.TargetLabel)
+					scraped[r.Replacement] = true
+				}
+			}
+			continue
+		}
+		for _, service := range objects(t, "starter.yaml") {
+			if service.Kind == "Service" && selects(m.Spec.Selector.MatchLabels, service.Metadata.Labels) {
+				scraped[service.Metadata.Name] = true
+			}
+		}
+	}
+	require.Equal(t, named, scraped)
+}
+
 func TestPodsHaveTimeToStop(t *testing.T) {
 	t.Parallel()
 	for _, p := range processes() {
 		m, c := p.pod(t)
 		stopping, err := time.ParseDuration(c.flags(t)["shutdown-timeout"])
 		require.NoError(t, err)
-		needed := stopping + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second
+		// The last spans have five seconds, see flushBudget in internal/telemetry.
+		needed := stopping + 5*time.Second + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second
 		require.Greater(t, time.Duration(m.Spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second, needed, p.command)
 	}
 }
@@ -308,6 +366,7 @@ func TestFilesAreWhereTheyAreMounted(t *testing.T) {
 	}
 	starter, _ := processes()[1].pod(t)
 	require.Equal(t, "journal", starter.Spec.VolumeClaimTemplates[0].Metadata.Name)
+	require.Equal(t, "3Gi", starter.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests.Storage, "twice what a journal may hold, see maxJournal in starter, and more")
 }
 
 // selects reports whether a selector takes a pod with these labels.

@@ -205,7 +205,7 @@ func TestMistakesInManifestsAreSeen(t *testing.T) {
 		},
 		"StatefulSet/firebreak-starter": {
 			"whenScaled: Retain": "whenShrunk: Retain", "volumeClaimTemplates:": "volumeClaims:",
-			"storage: 1Gi": "storage: much",
+			"storage: 3Gi": "storage: much",
 		},
 		"NetworkPolicy/firebreak":               {"port: 53": "ports: 53", "podSelector:": "selector:"},
 		"PodDisruptionBudget/firebreak-starter": {"maxUnavailable: 1": "maxUnavailible: 1"},

@@ -29,15 +29,15 @@ const maxHealthAnswer = 1 << 10
 func (s *session) healthcheckCommand() *cobra.Command {
 	var live bool
 	cmd := &cobra.Command{
-		Use:   "healthcheck [worker|starter]",
-		Short: "Ask a worker or a starter on this machine whether it is ready",
+		Use:   "healthcheck [worker|starter|codec]",
+		Short: "Ask a worker, a starter or a codec server on this machine whether it is ready",
 		Long: "Asks the process on this machine, or in this container, where the configuration, the flags and the\n" +
-			"environment say that it listens: /readyz, or /livez with --live. Without an argument it asks whichever of\n" +
-			"the two listens. Exit code 1 if one is not well, or none listens.\n\n" +
+			"environment say that it listens: /readyz, or /livez with --live. Without an argument it asks whichever\n" +
+			"listens. Exit code 1 if one is not well, or none listens.\n\n" +
 			"Restart on --live only: a process that is not ready waits for Temporal, and does not find it sooner when\n" +
 			"it is restarted.",
 		Args:      atMostOneProcess,
-		ValidArgs: []cobra.Completion{processWorker, processStarter},
+		ValidArgs: []cobra.Completion{processWorker, processStarter, processCodec},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
@@ -60,7 +60,7 @@ func (s *session) healthcheckCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&live, "live", false, "ask whether it answers at all, not whether it is ready")
-	addSettings(cmd, flagListen, flagMetricsListen)
+	addSettings(cmd, flagListen, flagMetricsListen, flagCodecListen)
 	return cmd
 }
 
@@ -68,11 +68,12 @@ func (s *session) healthcheckCommand() *cobra.Command {
 const (
 	processWorker  = "worker"
 	processStarter = "starter"
+	processCodec   = "codec"
 )
 
 func atMostOneProcess(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 || len(args) == 1 && !slices.Contains(cmd.ValidArgs, args[0]) {
-		return usagef("healthcheck %s: want %s, %s or nothing", strings.Join(args, " "), processWorker, processStarter)
+		return usagef("healthcheck %s: want %s, %s, %s or nothing", strings.Join(args, " "), processWorker, processStarter, processCodec)
 	}
 	return nil
 }
@@ -83,6 +84,7 @@ func health(ctx context.Context, cfg *config.Config, names []string, path string
 	processes := []listening{
 		{processWorker, cfg.Worker.MetricsListen, false},
 		{processStarter, cfg.Starter.Listen, cfg.Starter.TLS != config.TLS{}},
+		{processCodec, cfg.Codec.Listen, cfg.Codec.TLS != config.TLS{}},
 	}
 	var checks, silent []check
 	for _, p := range processes {

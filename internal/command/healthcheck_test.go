@@ -43,7 +43,7 @@ func probed(t *testing.T, live, ready int) string {
 
 func TestHealthIsWhatTheProcessSays(t *testing.T) {
 	t.Parallel()
-	well, waiting := probed(t, 200, 200), probed(t, 200, 503)
+	well, waiting, nobody := probed(t, 200, 200), probed(t, 200, 503), nowhere(t)
 	for name, c := range map[string]struct {
 		worker, starter string
 		args            []string
@@ -57,17 +57,19 @@ func TestHealthIsWhatTheProcessSays(t *testing.T) {
 		"and the other one, where it is that":   {waiting, nowhere(t), nil, 1, `^FAIL  worker: \S+ says because`},
 		"both are, where both listen":           {well, waiting, nil, 1, `^ok    worker: .*\nFAIL  starter: `},
 		"one that is named has to listen":       {nowhere(t), well, []string{"worker", "--live"}, 1, `^FAIL  worker: .*connection refused`},
-		"none listens":                          {nowhere(t), nowhere(t), []string{"--live"}, 1, `^FAIL  worker: .*\nFAIL  starter: .*connection refused`},
+		"none listens":                          {nowhere(t), nowhere(t), []string{"--live"}, 1, `^FAIL  worker: .*\nFAIL  starter: .*\nFAIL  codec: .*connection refused`},
+		"a codec server that listens is asked":  {nowhere(t), nowhere(t), []string{"--live", "--codec-listen", well}, 0, `^ok    codec: \S+ says`},
+		"and can be named":                      {well, well, []string{"codec", "--codec-listen", waiting}, 1, `^FAIL  codec: \S+ says because`},
 		"a port of its own choice is not known": {"127.0.0.1:0", well, []string{"worker"}, 1, `picks itself \(127.0.0.1:0\)`},
 		"JSON":                                  {well, well, []string{"worker", "--output", "json"}, 0, `^\[\n  \{\n    "check": "worker",\n    "ok": true,`},
-		"another process":                       {well, well, []string{"setup"}, 2, `^firebreak: healthcheck setup: want worker, starter or nothing\n$`},
-		"both by name":                          {well, well, []string{"worker", "starter"}, 2, `want worker, starter or nothing`},
+		"another process":                       {well, well, []string{"setup"}, 2, `^firebreak: healthcheck setup: want worker, starter, codec or nothing\n$`},
+		"both by name":                          {well, well, []string{"worker", "starter"}, 2, `want worker, starter, codec or nothing`},
 		"an address of every interface is ours": {"0.0.0.0:" + port(t, well), well, []string{"worker"}, 0, `^ok    worker: 0\.0\.0\.0:`},
 		"and so is one that names no interface": {":" + port(t, well), well, []string{"worker"}, 0, `^ok    worker: :\d+ says`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, said := healthcheck(t, []string{"FIREBREAK_METRICS_LISTEN=" + c.worker, "FIREBREAK_LISTEN=" + c.starter}, c.args...)
+			code, said := healthcheck(t, []string{"FIREBREAK_METRICS_LISTEN=" + c.worker, "FIREBREAK_LISTEN=" + c.starter, "FIREBREAK_CODEC_LISTEN=" + nobody}, c.args...)
 			require.Equal(t, c.code, code, said)
 			require.Regexp(t, c.says, said)
 		})

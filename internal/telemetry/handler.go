@@ -101,7 +101,9 @@ func (h *handler) WithTags(tags map[string]string) client.MetricsHandler {
 func (h *handler) Counter(name string) client.MetricsCounter {
 	if i := h.find(name); i != nil && i.counter != nil {
 		counter := i.counter.WithLabelValues(h.values(i)...)
-		return counterFunc(func(n int64) { counter.Add(float64(n)) })
+		// A counter panics when it is to go down, and a playbook that panics stands
+		// still: sizes come from others.
+		return counterFunc(func(n int64) { counter.Add(float64(max(n, 0))) })
 	}
 	return h.MetricsHandler.Counter(name)
 }

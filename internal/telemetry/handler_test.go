@@ -42,6 +42,7 @@ func TestDefinedMetricsHaveTheirLabelsAndNoOthers(t *testing.T) {
 	sdk.WithTags(map[string]string{"colour": "blue"}).Counter("firebreak_things_total").Inc(1)
 	sdk.WithTags(map[string]string{"colour": "node-1"}).Counter("firebreak_things_total").Inc(1)
 	sdk.WithTags(map[string]string{"who": "notify.urls[0]"}).Counter("firebreak_calls_total").Inc(1)
+	sdk.Counter("firebreak_things_total").Inc(-1) // as a size that another system tells may be
 	sdk.Timer("firebreak_wait_seconds").Record(90 * time.Second)
 	sdk.Counter("temporal_thing").Inc(3)
 	sdk.Timer("temporal_wait").Record(time.Second)
