@@ -126,16 +126,37 @@ func sources(c *config.Starter, log *slog.Logger) ([]Source, error) {
 	return all, failed
 }
 
+// Check tells why a starter with this configuration, here and in this environment,
+// would not start: what lets senders in is missing, or cannot be read.
+func Check(cfg *config.Config) error {
+	log := slog.New(slog.DiscardHandler)
+	_, err := sources(&cfg.Starter, log)
+	_, bad := certificate(cfg.Starter.TLS, log)
+	return errors.Join(err, bad)
+}
+
+// certificate is what TLS is terminated with; it is nil for plain HTTP.
+func certificate(c config.TLS, log *slog.Logger) (*certfile.Pair, error) {
+	if c == (config.TLS{}) {
+		return nil, nil
+	}
+	pair, err := certfile.NewPair(c.Cert, c.Key, log)
+	if err != nil {
+		return nil, fmt.Errorf("starter.tls: %w", err)
+	}
+	return pair, nil
+}
+
 func newServer(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config, webhook *Handler,
 	ready *telemetry.Readiness, m *telemetry.Metrics, log *slog.Logger,
 ) (*telemetry.Server, error) {
 	s := telemetry.Serve(lc, telemetry.Fatal(shutdown, log), cfg.Starter.Listen, ready, m, log)
 	s.Handle("/", webhook)
-	if tls := cfg.Starter.TLS; tls != (config.TLS{}) {
-		pair, err := certfile.NewPair(tls.Cert, tls.Key, log)
-		if err != nil {
-			return nil, fmt.Errorf("starter.tls: %w", err)
-		}
+	pair, err := certificate(cfg.Starter.TLS, log)
+	if err != nil {
+		return nil, err
+	}
+	if pair != nil {
 		s.UseTLS(pair.Certificate)
 	}
 	return s, nil

@@ -92,10 +92,10 @@ func TestSetupTellsEveryCheckAndFailsIfOneDoes(t *testing.T) {
 	}{
 		"Temporal down": {"right", "file://" + t.TempDir(), map[string]bool{
 			"config": true, "temporal": false, "sysdig token": true, "sysdig agents": true, "sysdig permissions": true, "sysdig actions": true,
-			"sysdig captures": true, "sysdig events": true, "evidence store": true, "journal": true, "notifications": true, "hooks": true,
+			"sysdig captures": true, "sysdig events": true, "evidence store": true, "journal": true, "sources": true, "notifications": true, "hooks": true,
 		}},
 		"all wrong": {"wrong", "s3://bucket", map[string]bool{
-			"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "journal": true, "notifications": true, "hooks": true,
+			"config": true, "temporal": false, "sysdig token": false, "evidence store": false, "journal": true, "sources": true, "notifications": true, "hooks": true,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

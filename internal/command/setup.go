@@ -14,6 +14,7 @@ import (
 	"firebreak/internal/evidence"
 	"firebreak/internal/journal"
 	"firebreak/internal/notify"
+	"firebreak/starter"
 )
 
 // checkTimeout bounds each check: a host that swallows packets must not hide
@@ -54,7 +55,7 @@ func (s *session) setupCommand() *cobra.Command {
 		Short: "Register the search attributes and check that everything is reachable",
 		Long: "Registers the search attributes of incidents in Temporal, which changes nothing if they are there, and\n" +
 			"checks the configuration, Temporal, the Sysdig tokens and what they may do, the routes' actions, the evidence\n" +
-			"store, the journal, and the URLs of notifications and hooks, to which it sends nothing. Exit code 1 if a\n" +
+			"store, the journal, the secrets of the webhook's sources, and the URLs of notifications and hooks, to which it sends nothing. Exit code 1 if a\n" +
 			"check fails; a warning does not. With --temporal-only it does what processes need before they start: whoever\n" +
 			"waits for it is not kept from answering by a Sysdig that does not.",
 		Args: exactly(0, "none"),
@@ -85,7 +86,7 @@ func (s *session) checks(cmd *cobra.Command, temporalOnly bool) []check {
 		return checks
 	}
 	checks = append(checks, checkSysdig(ctx, cfg)...)
-	return append(checks, checkEvidence(ctx, cfg.Evidence.URL), checkJournal(cfg.Starter.Journal), checkNotifications(cfg), checkHooks(cfg))
+	return append(checks, checkEvidence(ctx, cfg.Evidence.URL), checkJournal(cfg.Starter.Journal), checkSources(cfg), checkNotifications(cfg), checkHooks(cfg))
 }
 
 func configDetail(cfg *config.Config) string {
@@ -122,6 +123,15 @@ func checkJournal(dir string) check {
 	default:
 		return result("journal", dir+" is writable, and no starter uses it now", nil)
 	}
+}
+
+// checkSources looks up what senders have to show. It only warns: whoever sets up,
+// in a worker's container perhaps, need not have the secrets of the starter.
+func checkSources(cfg *config.Config) check {
+	if err := starter.Check(cfg); err != nil {
+		return warning("sources", "a starter does not start here: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return result("sources", fmt.Sprintf("%d, with what senders have to show", len(cfg.Starter.Sources)), nil)
 }
 
 // checkNotifications makes the senders, and sends nothing: nobody is to be woken

@@ -166,6 +166,17 @@ func TestSetupTellsHowTheJournalIs(t *testing.T) {
 	}
 }
 
+func TestSetupTellsThatAStarterWouldNotStart(t *testing.T) {
+	t.Parallel()
+	const yaml = "starter: {tls: {cert: /nowhere.pem, key: /nowhere.key}, sources: [{name: falco, auth: {type: bearer, secrets: ['${FALCO}']}}]}\n"
+	_, checks := setUp(t, yaml)
+	require.Equal(t, "warn", checks["sources"].Level, "whoever sets up need not have the starter's secrets")
+	require.Contains(t, checks["sources"].Detail, "environment variable FALCO is not set")
+	require.Contains(t, checks["sources"].Detail, "; starter.tls: read certificate /nowhere.pem")
+	_, checks = setUp(t, "starter: {sources: [{name: falco, auth: {type: bearer, secrets: ['${FALCO}']}}]}\n", "FALCO=planted-secret")
+	require.Equal(t, checked{"sources", "ok", "1, with what senders have to show", true}, checks["sources"])
+}
+
 func TestSetupChecksHooksAndCallsNone(t *testing.T) {
 	t.Parallel()
 	const hooks = "hooks: {ticket: {url: '${TICKETS}'}}\n"

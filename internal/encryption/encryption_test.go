@@ -246,6 +246,20 @@ func TestAKeysetThatIsRotatedKeepsThePermissionsOfItsFile(t *testing.T) {
 	require.Len(t, entries, 1, "nothing is left beside it")
 }
 
+func TestALinkToAKeysetStaysOne(t *testing.T) {
+	t.Parallel()
+	path := newFile(t)
+	link := filepath.Join(t.TempDir(), "keyset.json")
+	require.NoError(t, os.Symlink(path, link))
+	first := primary(t, path)
+	_, err := encryption.Rotate(link)
+	require.NoError(t, err)
+	require.NotEqual(t, first, primary(t, path), "whoever opens the file itself has the new one")
+	target, err := os.Readlink(link)
+	require.NoError(t, err)
+	require.Equal(t, path, target)
+}
+
 func TestAKeysetThatBecomesUnusableStaysInUse(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)

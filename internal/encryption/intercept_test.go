@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -99,8 +100,9 @@ func (f *frontend) RespondQueryTaskCompleted(_ context.Context, r *workflowservi
 }
 
 // connect is a client of the SDK whose connection has a codec.
-func connect(t *testing.T, f *frontend, keys *encryption.Keyset) client.Client {
+func connect(t *testing.T, f *frontend, codec converter.PayloadCodec) client.Client {
 	t.Helper()
+	keys, isKeyset := codec.(*encryption.Keyset)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := grpc.NewServer()
@@ -108,7 +110,7 @@ func connect(t *testing.T, f *frontend, keys *encryption.Keyset) client.Client {
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	c, err := client.NewLazyClient(client.Options{HostPort: listener.Addr().String(), ConnectionOptions: client.ConnectionOptions{
-		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(encryption.Intercept(keys, keys != nil))},
+		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(encryption.Intercept(codec, !isKeyset || keys != nil))},
 	}})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
@@ -141,7 +143,7 @@ func TestARequestThatIsSentAgainIsEncryptedOnce(t *testing.T) {
 func TestWithoutAKeysetNothingIsChanged(t *testing.T) {
 	t.Parallel()
 	f := &frontend{}
-	require.NoError(t, connect(t, f, nil).SignalWorkflow(t.Context(), "id", "", "approve", "by ann"))
+	require.NoError(t, connect(t, f, (*encryption.Keyset)(nil)).SignalWorkflow(t.Context(), "id", "", "approve", "by ann"))
 	require.True(t, proto.Equal(payload(t, "by ann"), f.signals[0].GetInput().GetPayloads()[0]))
 }
 

@@ -94,31 +94,30 @@ func format(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
 // forbidden are the permissions that a keyset's file must not have.
 const forbidden fs.FileMode = 0o027
 
-// read reads a keyset, and the permissions of its file. Its errors quote nothing
-// of the file.
-func read(path string) (*keyset.Handle, fs.FileMode, error) {
+// read reads a keyset, and whose its file is. Its errors quote nothing of the
+// file.
+func read(path string) (*keyset.Handle, fs.FileInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read keyset: %w", err) // it names the path
+		return nil, nil, fmt.Errorf("read keyset: %w", err) // it names the path
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, 0, fmt.Errorf("read keyset: %w", err)
+		return nil, nil, fmt.Errorf("read keyset: %w", err)
 	}
-	mode := info.Mode().Perm()
-	if mode&forbidden != 0 {
-		return nil, 0, fmt.Errorf("keyset %s: its mode is %04o; want 0600, or 0640 at most: whoever reads it reads every incident", path, mode)
+	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+		return nil, nil, fmt.Errorf("keyset %s: its mode is %04o; want 0600, or 0640 at most: whoever reads it reads every incident", path, mode)
 	}
 	var content bytes.Buffer
 	if _, err := content.ReadFrom(file); err != nil {
-		return nil, 0, fmt.Errorf("read keyset: %w", err)
+		return nil, nil, fmt.Errorf("read keyset: %w", err)
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(&content))
 	if err != nil {
-		return nil, 0, fmt.Errorf("keyset %s: %w", path, errNoKeyset)
+		return nil, nil, fmt.Errorf("keyset %s: %w", path, errNoKeyset)
 	}
-	return handle, mode, nil
+	return handle, info, nil
 }
 
 var errNoKeyset = errors.New("it is no keyset of Tink; want one in JSON and in the clear, as `firebreak keyset new` writes it")

@@ -52,17 +52,23 @@ func Create(path string) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create keyset %s: %w", path, err)
 	}
-	return store(m, path, 0o600)
+	return store(m, path, nil)
 }
 
 // Rotate makes the next key of a keyset primary and adds another one after it.
 // No key is taken away: histories are read with the one that they were written
 // with. A keyset of another origin that has no next key gets one, and is only
-// rotated the next time, when everybody has it.
+// rotated the next time, when everybody has it. The file stays its owner's and
+// its group's: root rotates what a service reads. Where the path is a link, what
+// it leads to is rotated.
 func Rotate(path string) ([]Key, error) {
-	handle, mode, err := read(path)
+	handle, was, err := read(path)
 	if err != nil {
 		return nil, err
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("rotate keyset: %w", err)
 	}
 	m := keyset.NewManagerFromHandle(handle)
 	next, found := nextOf(handle)
@@ -75,7 +81,7 @@ func Rotate(path string) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
 	}
-	return store(m, path, mode)
+	return store(m, target, was)
 }
 
 // Show lists the keys of a keyset.
@@ -122,8 +128,9 @@ func list(handle *keyset.Handle) []Key {
 	return all
 }
 
-// store writes a keyset so that the file is the old one or the new one, whole.
-func store(m *keyset.Manager, path string, mode fs.FileMode) ([]Key, error) {
+// store writes a keyset so that the file is the old one or the new one, whole. Who
+// may read it is as it was; nil is a new file, which is its owner's alone.
+func store(m *keyset.Manager, path string, was fs.FileInfo) ([]Key, error) {
 	handle, err := m.Handle()
 	if err != nil {
 		return nil, fmt.Errorf("write keyset: %w", err)
@@ -134,8 +141,10 @@ func store(m *keyset.Manager, path string, mode fs.FileMode) ([]Key, error) {
 	}
 	defer os.Remove(file.Name()) // it is not there any more if all went well
 	err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(file))
-	if err == nil {
-		err = file.Chmod(mode)
+	if err == nil && was != nil {
+		if err = keepOwner(file, was); err == nil {
+			err = file.Chmod(was.Mode().Perm())
+		}
 	}
 	if err == nil {
 		err = file.Sync()

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"firebreak/internal/incident"
@@ -27,7 +28,26 @@ const Secrets = "secrets"
 
 // Redactor redacts by some rules. One without rules changes nothing. It is safe
 // for concurrent use.
-type Redactor struct{ patterns []*regexp.Regexp }
+type Redactor struct{ patterns []pattern }
+
+// pattern is a rule's.
+type pattern struct {
+	*regexp.Regexp
+
+	// words are those of which a text has one if it matches, in lower case; none if
+	// that is not known.
+	words []string
+}
+
+// maybe reports whether a text may match. An expression is slow, however little
+// it finds.
+func (p *pattern) maybe(text string) bool {
+	if p.words == nil {
+		return true
+	}
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(p.words, func(word string) bool { return strings.Contains(text, word) })
+}
 
 // RuleError is a rule that is none.
 type RuleError struct {
@@ -49,17 +69,18 @@ func New(rules []string) (*Redactor, error) {
 	r := &Redactor{}
 	var problems []error
 	for i, rule := range rules {
+		var words []string
 		if rule == Secrets {
-			rule = strings.Join(secrets(), "|")
+			rule, words = strings.Join(secrets(), "|"), telling()
 		}
-		pattern, err := regexp.Compile(rule)
+		compiled, err := regexp.Compile(rule)
 		switch {
 		case err != nil:
 			problems = append(problems, &RuleError{i, fmt.Errorf("%w; want %s or a regular expression (RE2)", err, Secrets)})
-		case pattern.MatchString(""):
+		case compiled.MatchString(""):
 			problems = append(problems, &RuleError{i, errors.New("it matches nothing at all, and so between any two letters; want an expression of what is to be taken out")})
 		default:
-			r.patterns = append(r.patterns, pattern)
+			r.patterns = append(r.patterns, pattern{compiled, words})
 		}
 	}
 	return r, errors.Join(problems...)
@@ -73,8 +94,10 @@ func (r *Redactor) Text(text string) string {
 	if r.none() {
 		return text
 	}
-	for _, pattern := range r.patterns {
-		text = replace(pattern, text)
+	for i := range r.patterns {
+		if p := &r.patterns[i]; p.maybe(text) {
+			text = replace(p.Regexp, text)
+		}
 	}
 	return text
 }
@@ -103,11 +126,18 @@ func replace(pattern *regexp.Regexp, text string) string {
 	return out.String()
 }
 
-// pair redacts a value that has a name: {"password": "hunter2"} holds a secret
-// that only its name tells. All of the value is one then.
+// unlike is any value that a rule is about.
+const unlike = "\x00"
+
+// names reports whether a name tells that its value is a secret, whatever it is:
+// {"password": "hunter2"}. All of the value is one then.
+func (r *Redactor) names(name string) bool {
+	return name != "" && r.Text(name+"="+unlike) == name+"="+Mark
+}
+
+// pair redacts a value that has a name.
 func (r *Redactor) pair(name, value string) string {
-	const unlike = "\x00" // any value that a rule is about
-	if probe := name + "=" + unlike; value != "" && r.Text(probe) == name+"="+Mark {
+	if value != "" && r.names(name) {
 		return Mark
 	}
 	return r.Text(value)
@@ -168,26 +198,50 @@ func (r *Redactor) Value(value any) any {
 	if r.none() {
 		return value
 	}
+	return r.value("", value)
+}
+
+// value redacts a value that has a name, "" for none.
+func (r *Redactor) value(name string, value any) any {
 	switch value := value.(type) {
 	case string:
-		return r.Text(value)
-	case map[string]any:
-		kept := make(map[string]any, len(value))
-		for name, inner := range value {
-			if text, ok := inner.(string); ok {
-				kept[name] = r.pair(name, text)
-			} else {
-				kept[name] = r.Value(inner)
-			}
+		return r.pair(name, value)
+	case json.Number, float64:
+		if r.names(name) {
+			return Mark
 		}
-		return kept
+		return value
+	case map[string]any:
+		return r.object(value)
 	case []any:
 		kept := make([]any, len(value))
 		for i, inner := range value {
-			kept[i] = r.Value(inner)
+			kept[i] = r.value(name, inner)
+			if i == 0 {
+				continue
+			}
+			// ["--password", "hunter2"] is a command line, too.
+			flag, _ := value[i-1].(string)
+			if text, is := inner.(string); is && text != "" && strings.HasPrefix(flag, "-") && r.Text(flag+" "+unlike) == flag+" "+Mark {
+				kept[i] = Mark
+			}
 		}
 		return kept
 	default:
 		return value
 	}
+}
+
+func (r *Redactor) object(object map[string]any) map[string]any {
+	kept := make(map[string]any, len(object))
+	for name, inner := range object {
+		kept[name] = r.value(name, inner)
+	}
+	// {"name": "PASSWORD", "value": "hunter2"}, as Kubernetes has variables.
+	for _, key := range []string{"name", "key"} {
+		if name, is := object[key].(string); is && object["value"] != nil {
+			kept["value"] = r.value(name, object["value"])
+		}
+	}
+	return kept
 }

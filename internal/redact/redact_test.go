@@ -49,7 +49,22 @@ func TestSecretsOfCommandLinesAreTakenOut(t *testing.T) {
 		`gh auth ghp_0123456789012345678901234567890123456789`:      `gh auth [redacted]`,
 		`x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2ln y`: `x [redacted] y`,
 		"-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA":        "-----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA",
+		`export DB_PASS=hunter2 x`:                                  `export DB_PASS=[redacted] x`,
+		`tool --password "a \"b hunter2\"" x`:                       `tool --password "[redacted]" x`,
+		`tool --password="hunter2 is cut o`:                         `tool --password="[redacted]`,
+		`tool --password='hunter2 is cut o`:                         `tool --password='[redacted]`,
+		`tool --password="hunter2\" x`:                              `tool --password="[redacted]`,
+		`sh -c 'tool --password=$'hunter2 x' y'`:                    `sh -c 'tool --password=$'[redacted]' y'`,
+		`'tool' '--password' 'hunter2' 'x'`:                         `'tool' '--password' '[redacted]' 'x'`,
+		`["tool","--password","hunter2","x"]`:                       `["tool","--password","[redacted]","x"]`,
+		`{\"cmd\":[\"--password\", \"hunter2\"]}`:                   `{\"cmd\":[\"--password\", \"[redacted]\"]}`,
+		`curl -sku ann:hunter2 https://x`:                           `curl -sku ann:[redacted] https://x`,
+		`docker login -u ann -p hunter2 reg`:                        `docker login -u ann -p [redacted] reg`,
+		`sh -c echo "root:hunter2" | chpasswd`:                      `sh -c echo "root:[redacted]" | chpasswd`,
 		// Not every word is a secret.
+		`docker run -p 8080:80 x`:               `docker run -p 8080:80 x`,
+		`pass through bypass=1`:                 `pass through bypass=1`,
+		`tool --password "" --user "ann"`:       `tool --password "" --user "ann"`,
 		`xmrig -o stratum+tcp://pool:3333 -p x`: `xmrig -o stratum+tcp://pool:3333 -p x`,
 		`mkdir -p /tmp/x`:                       `mkdir -p /tmp/x`,
 		`cat /etc/passwd`:                       `cat /etc/passwd`,
@@ -114,6 +129,16 @@ func TestADocumentStaysJSONOfTheSameShape(t *testing.T) {
 	got := r.JSON(json.RawMessage(`{"n":12345678901234567890.10,"password":"p w","deep":[{"cmd":"x --password=hunter2 <b>"}],"_raw":"{\"token\":\"hunter2\"}"}`))
 	require.JSONEq(t, `{"n":12345678901234567890.10,"password":"[redacted]","deep":[{"cmd":"x --password=[redacted] <b>"}],"_raw":"{\"token\":\"[redacted]\"}"}`, string(got))
 	require.Contains(t, string(got), "12345678901234567890.10")
+	for sent, want := range map[string]string{
+		`{"password":12345,"size":1}`:                           `{"password":"[redacted]","size":1}`,
+		`{"tokens":["hunter2",null,true],"users":["ann"]}`:      `{"tokens":["[redacted]",null,true],"users":["ann"]}`,
+		`{"env":[{"name":"DB_PASSWORD","value":"hunter2"}]}`:    `{"env":[{"name":"DB_PASSWORD","value":"[redacted]"}]}`,
+		`{"env":[{"key":"HOME","value":"/root"}]}`:              `{"env":[{"key":"HOME","value":"/root"}]}`,
+		`{"args":["tool","--password","hunter2","--user","a"]}`: `{"args":["tool","--password","[redacted]","--user","a"]}`,
+	} {
+		require.JSONEq(t, want, string(r.JSON(json.RawMessage(sent))))
+		require.JSONEq(t, want, string(r.JSON(json.RawMessage(want))), "redacting again changes nothing")
+	}
 	require.Equal(t, `"broken --password=[redacted]"`, string(r.JSON(json.RawMessage(`broken --password=x`))))
 	require.Equal(t, `{ }`, string(redactor(t).JSON(json.RawMessage(`{ }`))), "without rules nothing is touched")
 }

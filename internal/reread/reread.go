@@ -21,7 +21,15 @@ type Files[T any] struct {
 	mu    sync.Mutex
 	seen  []stamp
 	value T
+	// failed is why the files cannot be used as they are, nil if they can; tried is
+	// when that was seen.
+	failed error
+	tried  time.Time
 }
+
+// again is the time between two tries of files that cannot be used: whose they are
+// and who may read them may change, and their stamps not.
+const again = time.Second
 
 // stamp changes when a file does.
 type stamp struct {
@@ -38,20 +46,24 @@ func New[T any](log *slog.Logger, read func() (T, error), paths ...string) (*Fil
 }
 
 // Get is the value as the files have it. Files that cannot be read leave it as
-// it was: a certificate and its key are seldom replaced at the same instant.
-// Each state of the files is tried once, and logged.
+// it was: a certificate and its key are seldom replaced at the same instant. They
+// are tried again after a while, and logged when what is wrong changes.
 func (f *Files[T]) Get() T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	// The stamps are taken first: what changes while it is read is read again.
 	now := stamps(f.paths)
-	if slices.Equal(now, f.seen) {
+	if slices.Equal(now, f.seen) && (f.failed == nil || time.Since(f.tried) < again) {
 		return f.value
 	}
 	f.seen = now
-	value, err := f.read()
-	if err != nil {
-		f.log.Warn("files changed, but cannot be used: what they held before stays in use", "error", err)
+	before := f.failed
+	var value T
+	if value, f.failed = f.read(); f.failed != nil {
+		f.tried = time.Now()
+		if before == nil || before.Error() != f.failed.Error() {
+			f.log.Warn("files changed, but cannot be used: what they held before stays in use", "error", f.failed)
+		}
 		return f.value
 	}
 	f.log.Info("files changed, and were read anew", "files", f.paths)

@@ -64,19 +64,20 @@ type Monitor struct {
 	options client.Options
 	role    Role
 	log     *slog.Logger
-	// doubt is whether the role's call must be tried: at first, and when the
-	// server has refused something since. It fails by design, and would else fill
-	// the metrics of requests that did.
-	doubt atomic.Bool
+	// doubts counts the reasons to try the role's call: there is one at first, and
+	// one whenever the server refuses something. allowed is how many there were when
+	// the call was last let through. It fails by design, and would else fill the
+	// metrics of requests that did.
+	doubts, allowed atomic.Int64
 }
 
 // NewMonitor returns a monitor and the client that it watches, which connects
 // when it is first used.
 func NewMonitor(opts client.Options, role Role, log *slog.Logger) (*Monitor, error) {
 	m := &Monitor{options: opts, role: role, log: log}
-	m.doubt.Store(true)
+	m.doubts.Store(1)
 	var err error
-	m.client, err = newClient(opts, func() { m.doubt.Store(true) })
+	m.client, err = newClient(opts, func() { m.doubts.Add(1) })
 	return m, err
 }
 
@@ -87,9 +88,9 @@ func (m *Monitor) Client() client.Client { return m.client }
 // error is a diagnosis.
 func (m *Monitor) Ready(ctx context.Context) error {
 	_, err := m.client.CheckHealth(ctx, &client.CheckHealthRequest{})
-	if err == nil && m.doubt.Swap(false) {
-		if err = Allowed(ctx, m.client, m.options.Namespace, m.role); err != nil {
-			m.doubt.Store(true)
+	if doubts := m.doubts.Load(); err == nil && doubts != m.allowed.Load() {
+		if err = Allowed(ctx, m.client, m.options.Namespace, m.role); err == nil {
+			m.allowed.Store(doubts)
 		}
 	}
 	return Diagnose(ctx, m.options, err)

@@ -114,6 +114,25 @@ func TestAProcessThatIsRefusedLaterIsNotReadyUntilItIsLetAgain(t *testing.T) {
 	require.Equal(t, tried, f.tried.Load())
 }
 
+func TestNobodyIsReadyWhileItIsStillAskedWhetherHeMay(t *testing.T) {
+	t.Parallel()
+	f := &frontend{refusal: denied, polled: make(chan struct{}), goOn: make(chan struct{})}
+	m := monitor(t, serve(t, f), temporalclient.Worker, &journal{})
+	answers := make(chan error)
+	for range 2 { // one that waits at the start, and a probe
+		go func() { answers <- m.Ready(t.Context()) }()
+		select {
+		case <-f.polled:
+		case err := <-answers:
+			require.ErrorContains(t, err, "is denied", "it was not asked")
+		}
+	}
+	close(f.goOn)
+	for range 2 {
+		require.ErrorContains(t, <-answers, "is denied")
+	}
+}
+
 func TestAClientCertificateThatIsReplacedIsShownToTheNextConnection(t *testing.T) {
 	t.Parallel()
 	servers, old, fresh := certtest.NewAuthority(t), certtest.NewAuthority(t), certtest.NewAuthority(t)

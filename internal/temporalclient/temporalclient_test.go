@@ -39,6 +39,9 @@ type frontend struct {
 	strange   bool         // whoever asks has credentials of another server
 	unhealthy atomic.Int32 // how many health checks fail first
 
+	// polled, if it is not nil, is told of each poll, which then waits for goOn.
+	polled, goOn chan struct{}
+
 	mu         sync.Mutex
 	refusal    error
 	attributes map[string]enums.IndexedValueType
@@ -72,6 +75,10 @@ func (f *frontend) SignalWithStartWorkflowExecution(_ context.Context, r *workfl
 
 func (f *frontend) PollWorkflowTaskQueue(ctx context.Context, _ *workflowservice.PollWorkflowTaskQueueRequest) (*workflowservice.PollWorkflowTaskQueueResponse, error) {
 	f.tried.Add(1)
+	if f.polled != nil {
+		f.polled <- struct{}{}
+		<-f.goOn
+	}
 	if err := f.refuse(); err != nil {
 		return nil, err
 	}
