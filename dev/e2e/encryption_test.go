@@ -71,7 +71,8 @@ func kept(ctx context.Context, t *testing.T, c client.Client, workflowID, runID 
 
 func TestAnIncidentFromBeforeTheEncryptionGoesOnWithIt(t *testing.T) {
 	t.Parallel()
-	f := install(t, shared, routes, sysdigtest.Options{})
+	server := ownTemporal(t) // a guard that others cannot read would stop them
+	f := install(t, server, routes, sysdigtest.Options{})
 	plain := f.worker()
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
@@ -86,11 +87,11 @@ func TestAnIncidentFromBeforeTheEncryptionGoesOnWithIt(t *testing.T) {
 	require.Zero(t, noted.code, noted.stdout+noted.stderr)
 	// Whoever has no key signals as ever.
 	i.approve()
-	f.temporal = shared.reading(t, path)
+	f.temporal = server.reading(t, path)
 	page := i.contained()
 	require.True(t, told(page, signals.KindNote, "seen before"))
 	require.True(t, told(page, signals.KindDecision, "approved KILL_CONTAINER: confirmed"))
-	raw := kept(f.ctx, t, shared, i.WorkflowID, i.RunID)
+	raw := kept(f.ctx, t, server, i.WorkflowID, i.RunID)
 	require.NotContains(t, raw, "c2VlbiBiZWZvcmU", "the note, in base64")
 	require.NotContains(t, raw, "seen before")
 	require.Contains(t, raw, "encryption-key-id")
@@ -98,7 +99,8 @@ func TestAnIncidentFromBeforeTheEncryptionGoesOnWithIt(t *testing.T) {
 
 func TestEveryIncidentIsReadAfterRotations(t *testing.T) {
 	t.Parallel()
-	f := prepare(t, shared, routes, sysdigtest.Options{}, newHost())
+	server := ownTemporal(t) // a guard that others cannot read would stop them
+	f := prepare(t, server, routes, sysdigtest.Options{}, newHost())
 	path := f.newKeyset()
 	f.encrypt(path)
 	f.starter()
@@ -113,7 +115,7 @@ func TestEveryIncidentIsReadAfterRotations(t *testing.T) {
 	}
 	worker.kill()
 	f.worker()
-	f.temporal = shared.reading(t, path)
+	f.temporal = server.reading(t, path)
 	approved := f.run(firebreak(), "approve", i.WorkflowID, "--analyst", "ann", "--reason", "confirmed")
 	require.Zero(t, approved.code, approved.stdout+approved.stderr)
 	i.contained()
@@ -126,7 +128,8 @@ func TestEveryIncidentIsReadAfterRotations(t *testing.T) {
 // anything from what it cannot read, and by two analysts, who are told.
 func TestAMissingKeyHoldsAnIncidentUpAndNoMore(t *testing.T) {
 	t.Parallel()
-	f := prepare(t, shared, routes, sysdigtest.Options{}, newHost())
+	server := ownTemporal(t) // a guard that others cannot read would stop them
+	f := prepare(t, server, routes, sysdigtest.Options{}, newHost())
 	path := f.newKeyset()
 	bare := f.env
 	f.encrypt(path)
@@ -146,7 +149,7 @@ func TestAMissingKeyHoldsAnIncidentUpAndNoMore(t *testing.T) {
 		worker := f.worker()
 		i.approve() // which gives the worker a task
 		f.await("the incident says which key is missing", func() bool {
-			return strings.Contains(kept(f.ctx, t, shared, i.WorkflowID, i.RunID), missing)
+			return strings.Contains(kept(f.ctx, t, server, i.WorkflowID, i.RunID), missing)
 		})
 		shown := f.run(firebreak(), "show", i.WorkflowID)
 		require.Equal(t, 1, shown.code)
@@ -161,26 +164,27 @@ func TestAMissingKeyHoldsAnIncidentUpAndNoMore(t *testing.T) {
 	require.Zero(t, f.killed())
 	f.env = encrypted
 	f.worker()
-	f.temporal = shared.reading(t, path)
+	f.temporal = server.reading(t, path)
 	i.contained()
 }
 
 func TestASignalThatNoKeyOpensDoesNotCount(t *testing.T) {
 	t.Parallel()
-	f := prepare(t, shared, routes, sysdigtest.Options{}, newHost())
+	server := ownTemporal(t) // a guard that others cannot read would stop them
+	f := prepare(t, server, routes, sysdigtest.Options{}, newHost())
 	path := f.newKeyset()
 	f.encrypt(path)
 	f.starter()
 	f.worker()
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
-	f.temporal = shared.reading(t, path)
+	f.temporal = server.reading(t, path)
 	listed, err := encryption.Show(path)
 	require.NoError(t, err)
 	forged := &common.Payload{Data: []byte(`{"analyst":"ann"}`), Metadata: map[string][]byte{
 		"encoding": []byte(encryption.Encoding), encryption.MetadataKeyID: []byte(listed[0].ID),
 	}}
-	require.NoError(t, shared.SignalWorkflow(f.ctx, i.WorkflowID, i.RunID, signals.Approve, converter.NewRawValue(forged)))
+	require.NoError(t, server.SignalWorkflow(f.ctx, i.WorkflowID, i.RunID, signals.Approve, converter.NewRawValue(forged)))
 	i.await("it is refused", func() bool {
 		return told(i.show(), signals.KindRefused, "approve did not count: data is encrypted, and the key that it names does not open it")
 	})

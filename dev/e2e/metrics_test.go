@@ -227,7 +227,7 @@ func TestLogLinesSayWhichIncidentTheyAreAbout(t *testing.T) {
 
 	// Those of a process, which are about no incident.
 	ofProcess := map[string]bool{
-		"listening": true, "Started Worker": true, "Stopped Worker": true, "guard": true, "Containment is allowed again.": true,
+		"listening": true, "Started Worker": true, "The worker has started.": true, "Stopped Worker": true, "guard": true, "Containment is allowed again.": true,
 		"The guard of this namespace is on another task queue.": true, "waiting incidents not counted": true,
 		"Task processing failed with error": true, "No logger configured for temporal client. Created default one.": true,
 	}

@@ -74,7 +74,9 @@ func Intercept(codec converter.PayloadCodec, encodes bool) grpc.UnaryClientInter
 }
 
 // refuseWorkflowTask hands a workflow task back, or answers the query that it
-// is.
+// is. One that was handed back before is kept until it times out, as the SDK does
+// with tasks that fail: the server gives it out again at once, but waits longer
+// for each that it hears nothing of, ten seconds at first.
 func refuseWorkflowTask(request *workflowservice.PollWorkflowTaskQueueRequest, task *workflowservice.PollWorkflowTaskQueueResponse, cause error,
 	handBack func(method string, request, answer proto.Message) error,
 ) error {
@@ -84,6 +86,10 @@ func refuseWorkflowTask(request *workflowservice.PollWorkflowTaskQueueRequest, t
 				Namespace: request.GetNamespace(), TaskToken: task.GetTaskToken(),
 				CompletedType: enums.QUERY_RESULT_TYPE_FAILED, ErrorMessage: cause.Error(), Failure: unreadable(cause),
 			}, &workflowservice.RespondQueryTaskCompletedResponse{})
+	}
+	if task.GetAttempt() > 1 {
+		proto.Reset(task)
+		return nil
 	}
 	return handBack(workflowservice.WorkflowService_RespondWorkflowTaskFailed_FullMethodName,
 		&workflowservice.RespondWorkflowTaskFailedRequest{

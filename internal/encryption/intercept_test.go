@@ -249,6 +249,12 @@ func TestATaskThatCannotBeReadIsHandedBack(t *testing.T) {
 	require.False(t, f.failedActivity.GetFailure().GetApplicationFailureInfo().GetNonRetryable())
 
 	f.failedTask = nil
+	f.workflowTask.Attempt = 2
+	task, err = service.PollWorkflowTaskQueue(t.Context(), &workflowservice.PollWorkflowTaskQueueRequest{Namespace: "n"})
+	require.NoError(t, err)
+	require.True(t, proto.Equal(&workflowservice.PollWorkflowTaskQueueResponse{}, task))
+	require.Nil(t, f.failedTask, "or the server would give it out again at once, and for ever")
+
 	f.workflowTask.Query = &query.WorkflowQuery{QueryType: "incident"}
 	_, err = service.PollWorkflowTaskQueue(t.Context(), &workflowservice.PollWorkflowTaskQueueRequest{Namespace: "n"})
 	require.NoError(t, err)
