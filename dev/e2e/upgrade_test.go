@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"firebreak/internal/sysdig/sysdigtest"
@@ -103,6 +104,11 @@ func (f *installation) rollOut(build string) {
 	f.await(build+" is the current version", func() bool {
 		_, err := handle.SetCurrentVersion(f.ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
 		return err == nil
+	})
+	f.await("every task queue knows it", func() bool {
+		described, err := f.temporal.WorkflowService().DescribeWorkerDeployment(f.ctx,
+			&workflowservice.DescribeWorkerDeploymentRequest{Namespace: client.DefaultNamespace, DeploymentName: f.deployment()})
+		return err == nil && described.GetWorkerDeploymentInfo().GetRoutingConfigUpdateState() == enums.ROUTING_CONFIG_UPDATE_STATE_COMPLETED
 	})
 }
 
@@ -217,7 +223,9 @@ func TestIncidentsEndOnTheVersionTheyWereOpenedOn(t *testing.T) {
 	}
 	require.False(t, told(old[0].page(), signals.KindNote, changedText))
 	require.Len(t, old[1].chain(), 2)
-	require.Positive(t, soc.got("closed: contained"))
+	f.await("the channel is told, of each or of many at once", func() bool {
+		return soc.got("closed: contained")+soc.got("incidents changed: 0 wait for a decision") > 0
+	})
 
 	// Nothing is left on the first version, and its worker can go.
 	f.await("the first version is drained", func() bool {
