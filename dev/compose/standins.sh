@@ -86,10 +86,10 @@ golang() {
   build "$image" "$cache/golang" <<DOCKERFILE
 FROM stand-in:base
 LABEL key=$key
-ENV GOPATH=/go GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-buildvcs=false PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV GOPATH=/go GOCACHE=/go/build GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-buildvcs=false PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY go /usr/local/go
 COPY mod /go/pkg/mod
-COPY build /root/.cache/go-build
+COPY build /go/build
 WORKDIR /go
 DOCKERFILE
 }
