@@ -85,6 +85,13 @@ func (r *receiver) find(t *testing.T, name string, parents ...[]byte) sent {
 	return sent{}
 }
 
+// got reports whether a span of a name has come.
+func (r *receiver) got(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.spans, func(s sent) bool { return s.GetName() == name })
+}
+
 // The worker that takes the event dies while the incident waits for its approval,
 // and another carries the action out: it is one trace all the same.
 func TestATraceFollowsAnEventFromItsSenderToSysdig(t *testing.T) {
@@ -99,6 +106,7 @@ func TestATraceFollowsAnEventFromItsSenderToSysdig(t *testing.T) {
 	f.http.Transport = tracing{f.http.Transport, "00-" + traceID + "-" + sender + "-01"}
 	i := f.openMiner()
 	i.awaitRequest("KILL_CONTAINER")
+	f.await("the first worker has sent its spans", func() bool { return r.got("StartActivity:Enrich") })
 	first.kill()
 	second := f.worker()
 	i.approve()
