@@ -106,7 +106,7 @@ func (g *ingest) sendCopies(ctx context.Context, r *ingestReport) error {
 				return err
 			}
 		}
-		err := g.deliver(ctx, g.ours, bodies[i%g.events])
+		err := g.ours.deliver(ctx, bodies[i%g.events], &g.refused)
 		r.acknowledged[i] = time.Since(due)
 		return err
 	})
@@ -136,7 +136,7 @@ func (g *ingest) sendDistinct(ctx context.Context, r *ingestReport) error {
 		}
 		begin := time.Now()
 		if err := g.spread(ctx, g.unpaced, len(bodies), func(ctx context.Context, i int) error {
-			return g.deliver(ctx, p, bodies[i])
+			return p.deliver(ctx, bodies[i], &g.refused)
 		}); err != nil {
 			return err
 		}

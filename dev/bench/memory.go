@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -156,31 +157,13 @@ func (m *memory) open(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			return m.send(sending, event)
+			return m.program.deliver(sending, event, new(atomic.Int64))
 		})
 	}
 	if err := work.Wait(); err != nil {
 		return err
 	}
 	return m.count(ctx, m.incidents, "IncidentState = '"+string(signals.AwaitingApproval)+"'")
-}
-
-// send tells an event, again while the webhook is too busy, as a sender does.
-func (m *memory) send(ctx context.Context, event []byte) error {
-	for {
-		status, answer, err := m.program.post(ctx, event)
-		switch {
-		case err != nil:
-			return err
-		case status == http.StatusAccepted:
-			return nil
-		case status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests:
-			return fmt.Errorf("send event: the webhook answered %d: %s", status, answer)
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return err
-		}
-	}
 }
 
 // approve approves some of the incidents, and returns when they are completed.

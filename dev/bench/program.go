@@ -74,7 +74,8 @@ const again = 100 * time.Millisecond
 
 // deliver sends an event until it is taken. To refuse is not to lose: a webhook
 // that is too slow misses a bar.
-func (b *bench) deliver(ctx context.Context, p *program, event []byte) error {
+// Refused counts how often it was not.
+func (p *program) deliver(ctx context.Context, event []byte, refused *atomic.Int64) error {
 	for {
 		status, answer, err := p.post(ctx, event)
 		switch {
@@ -85,7 +86,7 @@ func (b *bench) deliver(ctx context.Context, p *program, event []byte) error {
 		case status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests:
 			return fmt.Errorf("send event: the webhook answered %d: %s", status, answer)
 		}
-		b.refused.Add(1)
+		refused.Add(1)
 		if err := pause(ctx, again); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (b *bench) burst(ctx context.Context, p *program, incidents int) error {
 			if err != nil {
 				return err
 			}
-			return b.deliver(sending, p, event)
+			return p.deliver(sending, event, &b.refused)
 		})
 	}
 	if err := work.Wait(); err != nil {
