@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"firebreak/dev/internal/stack"
@@ -119,7 +120,23 @@ func (b *bench) completed(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%s: %d of %d incidents are completed, and no more for %s", p.taskQueue, seen, want, patience)
+	return fmt.Errorf("%s: %d of %d incidents are completed, and no more for %s: %s", p.taskQueue, seen, want, patience, b.stuck(ctx, p))
+}
+
+// stuck is what the first of a program's incidents that is not completed waits
+// for.
+func (b *bench) stuck(ctx context.Context, p *program) string {
+	for _, t := range p.told() {
+		id := p.workflowID(t)
+		described, err := b.stack.Client.DescribeWorkflowExecution(ctx, id, "")
+		if err != nil {
+			return fmt.Sprintf("describe %s: %s", id, err)
+		}
+		if status := described.GetWorkflowExecutionInfo().GetStatus(); status != enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			return fmt.Sprintf("%s is %s, and waits for workflow task %v and activities %v", id, status, described.GetPendingWorkflowTask(), described.GetPendingActivities())
+		}
+	}
+	return "all of them are, and not yet counted"
 }
 
 // idle returns once a workflow waits for something from outside.

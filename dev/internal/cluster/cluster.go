@@ -15,7 +15,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -27,10 +26,11 @@ import (
 	"text/template"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
+	"go.temporal.io/server/api/adminservice/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
@@ -52,6 +52,8 @@ type Cluster struct {
 	Nodes []*Node
 
 	dir, address string
+	// members are how many of the nodes have each of Temporal's roles.
+	members map[string]int32
 }
 
 // Missing is what keeps this machine from running a cluster, if anything does.
@@ -78,7 +80,7 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{}
+	c := &Cluster{members: map[string]int32{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
@@ -108,6 +110,7 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 			return nil, err
 		}
 		c.Nodes = append(c.Nodes, node)
+		c.members[role.service]++
 		if err := node.Start(ctx); err != nil {
 			return nil, err
 		}
@@ -115,7 +118,7 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 			c.address = net.JoinHostPort(ip, "7233")
 		}
 	}
-	return c, c.register(ctx)
+	return c, c.serve(ctx)
 }
 
 // Address is where the frontend answers, as host:port.
@@ -156,40 +159,59 @@ func (c *Cluster) newTemporal(program, name, service, ip, database string) (*Nod
 	}}, nil
 }
 
-// register waits until the cluster answers, makes its namespace, and waits until
-// that can be used.
-func (c *Cluster) register(ctx context.Context) error {
-	t, err := client.NewLazyClient(client.Options{HostPort: c.address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+// serve waits until all nodes have found one another, makes the namespace, and
+// waits until that can be used.
+func (c *Cluster) serve(ctx context.Context) error {
+	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return fmt.Errorf("connect to temporal: %w", err)
 	}
-	defer t.Close()
-	request := &workflowservice.RegisterNamespaceRequest{Namespace: Namespace, WorkflowExecutionRetentionPeriod: durationpb.New(retention)}
-	err = poll(ctx, startTimeout, func() error {
-		var ended error
-		for _, node := range c.Nodes {
-			// The first nodes of all find that somebody else is making what they were
-			// about to make.
-			if node.HasEnded() {
-				ended = errors.Join(ended, fmt.Errorf("%s has ended:\n%s", node.Name, node.Tail()), node.Start(ctx))
-			}
-		}
-		_, err := t.WorkflowService().RegisterNamespace(ctx, request)
-		var exists *serviceerror.NamespaceAlreadyExists
-		if errors.As(err, &exists) {
-			err = nil
-		}
-		return errors.Join(ended, err)
-	})
+	defer conn.Close()
+	if err := poll(ctx, startTimeout, func() error { return errors.Join(c.startAgain(ctx), c.complete(ctx, conn)) }); err != nil {
+		return fmt.Errorf("wait for all nodes: %w", err)
+	}
+	api := workflowservice.NewWorkflowServiceClient(conn)
+	_, err = api.RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{Namespace: Namespace, WorkflowExecutionRetentionPeriod: durationpb.New(retention)})
 	if err != nil {
 		return fmt.Errorf("register namespace %s: %w", Namespace, err)
 	}
 	err = poll(ctx, startTimeout, func() error {
-		_, err := t.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: Namespace})
+		_, err := api.CountWorkflowExecutions(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: Namespace})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("use namespace %s: %w", Namespace, err)
+	}
+	return nil
+}
+
+// startAgain starts the nodes that have ended, and tells why they did: of the
+// first ones of all some find, before they join the others, that somebody else has
+// just written what they were about to write.
+func (c *Cluster) startAgain(ctx context.Context) (ended error) {
+	for _, node := range c.Nodes {
+		if node.HasEnded() {
+			ended = errors.Join(ended, fmt.Errorf("%s has ended:\n%s", node.Name, node.Tail()), node.Start(ctx))
+		}
+	}
+	return ended
+}
+
+// complete returns nil when the frontend knows as many members of each role as
+// there are nodes.
+func (c *Cluster) complete(ctx context.Context, frontend grpc.ClientConnInterface) error {
+	described, err := adminservice.NewAdminServiceClient(frontend).DescribeCluster(ctx, &adminservice.DescribeClusterRequest{})
+	if err != nil {
+		return err
+	}
+	found := map[string]int32{}
+	for _, ring := range described.GetMembershipInfo().GetRings() {
+		found[ring.GetRole()] = ring.GetMemberCount()
+	}
+	for role, want := range c.members {
+		if found[role] != want {
+			return fmt.Errorf("the frontend knows %d members of role %s: want %d", found[role], role, want)
+		}
 	}
 	return nil
 }
