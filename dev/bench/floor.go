@@ -34,8 +34,8 @@ type floor struct {
 	server *http.Server
 }
 
-// startFloor starts the bare program, with the settings of client and worker that
-// Firebreak has.
+// startFloor starts the bare program, with the SDK's own settings of client and
+// worker.
 func startFloor(ctx context.Context, temporal string, of sysdig.Config, logger *slog.Logger) (_ *floor, err error) {
 	f := &floor{}
 	if f.client, err = client.DialContext(ctx, client.Options{HostPort: temporal, Logger: log.NewStructuredLogger(logger)}); err != nil {

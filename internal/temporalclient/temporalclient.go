@@ -73,6 +73,10 @@ func New(opts client.Options) (client.Client, error) { return newClient(opts, ni
 func newClient(opts client.Options, noticed func()) (client.Client, error) {
 	dial := &opts.ConnectionOptions.DialOptions
 	*dial = append(slices.Clip(*dial), grpc.WithChainUnaryInterceptor(captureStarted, refusals(opts, noticed)))
+	// The SDK compresses every request unless it is told not to. Those of an
+	// incident have a few KiB each: to compress them, here and in the server's
+	// answers, takes longer than to send them.
+	opts.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	c, err := client.NewLazyClient(opts)
 	if err != nil {
 		return nil, fmt.Errorf("create Temporal client: %w", err)

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"firebreak/internal/temporalclient"
@@ -212,6 +213,38 @@ func TestAClientToAnAbsentServerIsCreated(t *testing.T) {
 	c, err := temporalclient.New(options(t, environment{"TEMPORAL_ADDRESS": "127.0.0.1:1"}))
 	require.NoError(t, err)
 	c.Close()
+}
+
+// compressions are how the requests that a server gets are compressed.
+type compressions struct {
+	stats.Handler
+	seen chan string
+}
+
+func (c compressions) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+func (c compressions) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (c compressions) HandleConn(context.Context, stats.ConnStats)                       {}
+
+func (c compressions) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if header, ok := s.(*stats.InHeader); ok {
+		c.seen <- header.Compression
+	}
+}
+
+func TestRequestsAreNotCompressed(t *testing.T) {
+	t.Parallel()
+	c := compressions{seen: make(chan string, 16)}
+	opts := options(t, environment{"TEMPORAL_ADDRESS": serve(t, &frontend{}, grpc.StatsHandler(c))})
+	temporal, err := temporalclient.New(opts)
+	require.NoError(t, err)
+	defer temporal.Close()
+	_, err = temporal.CheckHealth(t.Context(), &client.CheckHealthRequest{})
+	require.NoError(t, err)
+	require.NotEmpty(t, c.seen)
+	for range len(c.seen) {
+		require.Empty(t, <-c.seen)
+	}
 }
 
 func TestStartedTellsAnOpenedIncidentFromAJoinedOne(t *testing.T) {
