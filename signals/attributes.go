@@ -1,9 +1,14 @@
 package signals
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"go.temporal.io/sdk/temporal"
+
+	"firebreak/internal/incident"
 )
 
 // Search attributes. They are not encrypted: nothing secret goes in.
@@ -16,6 +21,45 @@ var (
 	IncidentPending  = temporal.NewSearchAttributeKeyKeyword("IncidentPending")
 	IncidentSeverity = temporal.NewSearchAttributeKeyInt64("IncidentSeverity")
 )
+
+// mostOfKeyword bounds a search attribute, in bytes; databases store 255
+// characters.
+const mostOfKeyword = 200
+
+// Opened are the search attributes by which an incident is found before its
+// playbook has said anything; its severity is not among them. What is absent has
+// none.
+func Opened(inc *incident.Incident) []temporal.SearchAttributeUpdate {
+	set := []temporal.SearchAttributeUpdate{IncidentState.ValueSet(string(Open))}
+	for _, attribute := range []struct {
+		key   temporal.SearchAttributeKeyKeyword
+		value string
+	}{
+		{IncidentRule, inc.Rule.Name},
+		{IncidentHost, cmp.Or(inc.Host.Name, inc.Host.ID, inc.Host.MAC)},
+		{IncidentContainer, inc.Container.ID},
+	} {
+		if value := keyword(attribute.value); value != "" {
+			set = append(set, attribute.key.ValueSet(value))
+		}
+	}
+	return set
+}
+
+// keyword makes a value fit for a search attribute, in one line. Control
+// characters go: PostgreSQL refuses a NUL, and the incident would never be listed.
+func keyword(value string) string {
+	return Clip(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(value, string(unicode.ReplacementChar))), mostOfKeyword)
+}
 
 // ChangeEscalated is the change ID, as workflow.GetVersion has it, that marks the
 // runs in which a request was escalated. The SDK writes the changes of a run into

@@ -1,11 +1,8 @@
 package starter
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -94,44 +91,9 @@ func (d *dispatcher) options(m *message, first *incident.Incident, reuse enums.W
 		WorkflowIDReusePolicy: reuse,
 		StaticSummary:         summary(first),
 		StaticDetails:         details(first, m.route, m.tenant),
-		TypedSearchAttributes: attributes(first),
+		TypedSearchAttributes: sdk.NewSearchAttributes(append(signals.Opened(first), signals.IncidentSeverity.ValueSet(int64(first.Severity)))...),
 		Priority:              sdk.Priority{PriorityKey: first.Priority.Key()},
 	}
-}
-
-// maxKeyword bounds a search attribute, in runes; databases store 255.
-const maxKeyword = 200
-
-func attributes(inc *incident.Incident) sdk.SearchAttributes {
-	set := []sdk.SearchAttributeUpdate{
-		signals.IncidentState.ValueSet(string(signals.Open)),
-		signals.IncidentSeverity.ValueSet(int64(inc.Severity)),
-	}
-	for _, attribute := range []struct {
-		key   sdk.SearchAttributeKeyKeyword
-		value string
-	}{
-		{signals.IncidentRule, inc.Rule.Name},
-		{signals.IncidentHost, cmp.Or(inc.Host.Name, inc.Host.ID, inc.Host.MAC)},
-		{signals.IncidentContainer, inc.Container.ID},
-	} {
-		if value := keyword(attribute.value); value != "" {
-			set = append(set, attribute.key.ValueSet(value))
-		}
-	}
-	return sdk.NewSearchAttributes(set...)
-}
-
-// keyword makes a value fit for a search attribute. Control characters go:
-// PostgreSQL refuses a NUL, and the incident would never be listed.
-func keyword(value string) string {
-	value = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(value, "\uFFFD"))
-	return cut(value, maxKeyword)
 }
 
 // cut shortens a text to a number of runes.

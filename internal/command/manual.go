@@ -61,9 +61,6 @@ func succeeded(outcome signals.State) bool {
 	return outcome == signals.Contained || outcome == signals.Captured
 }
 
-// maxKeyword bounds a search attribute, in bytes; databases store 255 characters.
-const maxKeyword = 200
-
 // maxSummary bounds a summary, in bytes, before it is escaped, which makes it three
 // times as long at most; Temporal takes 400.
 const maxSummary = 130
@@ -80,19 +77,7 @@ func manualSummary(in *signals.ManualInput) string {
 // manualAttributes are how a manual action is found before its playbook has said
 // anything.
 func manualAttributes(target *incident.Incident) sdk.SearchAttributes {
-	set := []sdk.SearchAttributeUpdate{signals.IncidentState.ValueSet(string(signals.Open))}
-	for _, attribute := range []struct {
-		key   sdk.SearchAttributeKeyKeyword
-		value string
-	}{
-		{signals.IncidentRule, target.Rule.Name},
-		{signals.IncidentHost, cmp.Or(target.Host.Name, target.Host.ID, target.Host.MAC)},
-		{signals.IncidentContainer, target.Container.ID},
-	} {
-		if value := signals.Clip(plain(attribute.value), maxKeyword); value != "" {
-			set = append(set, attribute.key.ValueSet(value))
-		}
-	}
+	set := signals.Opened(target)
 	if target.Rule.Name != "" { // it is an incident's
 		set = append(set, signals.IncidentSeverity.ValueSet(int64(target.Severity)))
 	}
