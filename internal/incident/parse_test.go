@@ -75,6 +75,18 @@ func TestABodyIsAnArrayNDJSONOrOneObject(t *testing.T) {
 	}
 }
 
+func TestAnObjectThatNestsTooDeepToBeReadIsNobodysAndItsNeighboursAreRead(t *testing.T) {
+	t.Parallel()
+	good := `{"id":"1","type":"policy","originator":"policy","content":{}}`
+	deep := `{"id":"2","type":"policy","originator":"policy","content":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`
+	events, err := incident.Parse([]byte("[" + deep + "," + good + "]"))
+	require.NoError(t, err)
+	require.Len(t, events, 2)
+	require.Empty(t, events[0].Adapter)
+	require.JSONEq(t, deep, string(events[0].Raw))
+	require.Equal(t, "1", events[1].Incident.ID)
+}
+
 func TestAMalformedBodySaysWhereAndGivesNoEvents(t *testing.T) {
 	t.Parallel()
 	good := `{"id":"1","type":"policy","originator":"policy","content":{}}`
@@ -103,10 +115,10 @@ func TestAMalformedBodySaysWhereAndGivesNoEvents(t *testing.T) {
 		"a boolean in NDJSON":         {"{}\ntrue", 3, "found a boolean"},
 		"something behind an array":   {`[{}] {}`, 5, "after top-level value"},
 		"a comma between NDJSON":      {`{},{}`, 2, "invalid character ','"},
-		"one level too deep":          {deep(65), 64 * 5, "deeper than 64"},
+		"one level too deep":          {deep(1001), 1000 * 5, "deeper than 1000"},
 		"one object too many":         {strings.Repeat("{}", 20_001), 40_000, "more than 20000 objects"},
 		"one too many in an array":    {"[" + strings.Repeat("{},", 20_000) + "{}]", 60_001, "more than 20000 objects"},
-		"a million levels":            {strings.Repeat("[", 1e6), 64, "deeper than 64"},
+		"a million levels":            {strings.Repeat("[", 1e6), 1000, "deeper than 1000"},
 		"a good one before a bad one": {"[" + good + `,{"a":}]`, len(good) + 2 + 5, "invalid character '}'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +132,7 @@ func TestAMalformedBodySaysWhereAndGivesNoEvents(t *testing.T) {
 			require.Contains(t, malformed.Error(), fmt.Sprint(tc.offset))
 		})
 	}
-	_, err := incident.Parse([]byte(deep(64)))
+	_, err := incident.Parse([]byte(deep(1000)))
 	require.NoError(t, err, "the deepest that is allowed")
 	events, err := incident.Parse([]byte(strings.Repeat("{}", 20_000)))
 	require.NoError(t, err, "the most that are allowed")

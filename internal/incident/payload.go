@@ -8,9 +8,14 @@ import (
 	"io"
 )
 
-// maxDepth bounds the nesting of a payload. Sysdig's own payloads nest six
-// levels; what nests deeper than this was made to exhaust somebody's stack.
-const maxDepth = 64
+const (
+	// readDepth bounds the nesting of what is read. Sysdig's own payloads nest six
+	// levels; an object that nests deeper than this is nothing that is known.
+	readDepth = 64
+	// maxDepth bounds the nesting of a body: what nests deeper than this was made to
+	// exhaust somebody's stack.
+	maxDepth = 1000
+)
 
 // maxElements bounds a body. A MiB of Sysdig's events has some hundreds; a body
 // of tiny objects would take hundreds of times its size as events.
@@ -62,6 +67,10 @@ func Parse(body []byte) ([]Event, error) {
 	all := adapters()
 	events := make([]Event, 0, len(elements))
 	for _, raw := range elements {
+		if checkDepth(raw, readDepth) != nil {
+			events = append(events, Event{Raw: raw})
+			continue
+		}
 		o, err := decodeObject(raw)
 		if err != nil {
 			return nil, err
@@ -80,7 +89,7 @@ func split(body []byte) ([]json.RawMessage, error) {
 		// Blanks keep the offsets those of the body as it was sent.
 		body = append([]byte("   "), body[len(utf8BOM):]...)
 	}
-	if err := checkDepth(body); err != nil {
+	if err := checkDepth(body, maxDepth); err != nil {
 		return nil, err
 	}
 	start := bytes.TrimLeft(body, " \t\r\n")
@@ -157,9 +166,9 @@ func malformed(err error, body []byte) error {
 	return &MalformedError{Offset: syntax.Offset - 1, Reason: syntax.Error()}
 }
 
-// checkDepth refuses a body that nests deeper than maxDepth, before anything
+// checkDepth refuses JSON that nests deeper than so many levels, before anything
 // recursive reads it.
-func checkDepth(body []byte) error {
+func checkDepth(body []byte, most int) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
@@ -169,8 +178,8 @@ func checkDepth(body []byte) error {
 			quoted = !quoted
 		case quoted:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return &MalformedError{Offset: int64(i), Reason: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
+			if depth++; depth > most {
+				return &MalformedError{Offset: int64(i), Reason: fmt.Sprintf("nested deeper than %d levels", most)}
 			}
 		case c == '}' || c == ']':
 			depth--

@@ -11,7 +11,7 @@ import (
 // else is in it. It holds for the text what holds for a body: numbers keep all
 // their digits, and what nests too deep is not read.
 func decodeText(s string) []any {
-	if !looksLikeJSON(s) || checkDepth([]byte(s)) != nil {
+	if !looksLikeJSON(s) || checkDepth([]byte(s), readDepth) != nil {
 		return nil
 	}
 	s = strings.TrimPrefix(s, utf8BOM)
