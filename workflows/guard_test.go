@@ -34,6 +34,21 @@ func order(analyst, receipt string) signals.Instruction {
 	return signals.Instruction{Analyst: analyst, Reason: "maintenance", Receipt: receipt}
 }
 
+func TestASignalOfAReservedNameDoesNotWedgeTheGuard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.vet = func(in activities.VetInput) (activities.Vetting, error) {
+		return activities.Vetting{Principal: in.Member}, nil
+	}
+	b.at(time.Minute, "__temporal_x", nil)
+	b.at(2*time.Minute, signals.Freeze, signals.Instruction{Analyst: "ann", Reason: "maintenance"})
+	b.RegisterDelayedCallback(func() { b.SetContinueAsNewSuggested(true) }, 3*time.Minute)
+	b.at(4*time.Minute, signals.Freeze, nil)
+	page := guardOf(t, b, signals.GuardInput{})
+	require.Equal(t, signals.GuardFrozen, page.State)
+	require.Equal(t, `signal "__temporal_x" is unknown: want freeze or unfreeze`, page.WarRoom[0].Text)
+}
+
 func TestTheGuardKeepsWhoFrozeWhenAndWhy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

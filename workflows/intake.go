@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
@@ -37,8 +38,21 @@ func (r *response) listen(ctx workflow.Context) {
 
 // unread reports whether a signal waits, of whatever name.
 func (r *response) unread(ctx workflow.Context) bool {
-	return len(workflow.GetUnhandledSignalNames(ctx)) > 0
+	return len(unreadSignals(ctx, r.reserved)) > 0
 }
+
+// unreadSignals names the signals that wait, sorted, without the reserved ones
+// that were told of already.
+func unreadSignals(ctx workflow.Context, told []string) []string {
+	names := slices.DeleteFunc(workflow.GetUnhandledSignalNames(ctx), func(name string) bool { return slices.Contains(told, name) })
+	slices.Sort(names)
+	return names
+}
+
+// reservedSignal reports whether a name is one that the SDK keeps to itself: the
+// server takes such a signal from anybody, and the SDK panics when a workflow
+// asks for its channel. It stays unread, and is told of once.
+func reservedSignal(name string) bool { return strings.HasPrefix(name, "__temporal_") }
 
 // maxBreath is how much is read in one go, in bytes. The SDK gives up a task in
 // which a coroutine runs for a second, and all that came while no worker ran
@@ -80,9 +94,13 @@ func (r *response) drain(ctx workflow.Context) {
 		}
 	}
 	// What is left has a name that no playbook knows.
-	unknown := workflow.GetUnhandledSignalNames(ctx)
-	slices.Sort(unknown)
-	for _, name := range unknown {
+	for _, name := range unreadSignals(ctx, r.reserved) {
+		if reservedSignal(name) {
+			r.reserved = append(r.reserved, name)
+			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
+			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note, amend or undo", signals.Clip(name, maxQuoted))
+			continue
+		}
 		channel := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"})
 		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
 			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))

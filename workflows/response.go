@@ -61,6 +61,8 @@ type response struct {
 	// being vetted.
 	heard map[string]int
 	mail  []*message
+	// reserved are the names of signals of this run that cannot be read.
+	reserved []string
 	// receipts say what became of the latest signals of this run.
 	receipts receipts
 	// news are changes that nobody was notified of yet, and notifying is set while

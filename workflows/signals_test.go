@@ -32,6 +32,7 @@ func TestNoSignalWedgesAnIncident(t *testing.T) {
 		"no analyst":          {signals.Approve, map[string]any{"reason": "x"}, `approve did not count: field "analyst" is missing`},
 		"unknown name":        {"aprove", decision("ann"), `signal "aprove" is unknown`},
 		"unknown, no input":   {"undoo", nil, `signal "undoo" is unknown: want approve, reject, note, amend or undo`},
+		"reserved name":       {"__temporal_x", decision("ann"), `signal "__temporal_x" is unknown: want approve`},
 		"undo, no reason":     {signals.Undo, map[string]any{"analyst": "ann"}, `undo did not count: field "reason" is missing`},
 		"undo, too early":     {signals.Undo, signals.Instruction{Analyst: "ann", Reason: "x"}, "undo did not count: nothing was done yet that could be undone"},
 		"wrong request":       {signals.Approve, signals.Decision{Analyst: "ann", Request: "nope"}, `approve did not count: wrong request "nope": pending is `},
