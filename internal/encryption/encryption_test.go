@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -227,6 +228,55 @@ func TestWhatIsNoKeysetIsRefusedWithoutQuotingIt(t *testing.T) {
 	none, err := encryption.Open("", slog.Default())
 	require.NoError(t, err)
 	require.Nil(t, none)
+}
+
+func TestNoRotationTakesAwayWhatAnotherOneAdds(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyset.json")
+	all, err := encryption.Create(path)
+	require.NoError(t, err)
+	var mu sync.Mutex
+	var refusals []error
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			keys, err := encryption.Rotate(path)
+			mu.Lock()
+			defer mu.Unlock()
+			if all = append(all, keys...); err != nil {
+				refusals = append(refusals, err)
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range refusals {
+		require.ErrorContains(t, err, "somebody else is writing it just now")
+	}
+	now, err := encryption.Show(path)
+	require.NoError(t, err)
+	has := map[string]bool{}
+	for _, key := range now {
+		has[key.ID] = true
+	}
+	for _, key := range all {
+		require.True(t, has[key.ID], "%v is lost", key)
+	}
+	require.Greater(t, len(now), 2)
+}
+
+func TestARotationThatWasCutOffIsInTheWayUntilItsFileIsRemoved(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keyset.json")
+	_, err := encryption.Create(path)
+	require.NoError(t, err)
+	begun := filepath.Join(filepath.Dir(path), ".keyset.json.new")
+	require.NoError(t, os.WriteFile(begun, nil, 0o600))
+	_, err = encryption.Rotate(path)
+	require.ErrorContains(t, err, "remove "+begun)
+	require.NoError(t, os.Remove(begun))
+	_, err = encryption.Rotate(path)
+	require.NoError(t, err)
+	require.NoFileExists(t, begun)
 }
 
 func TestAKeysetThatIsRotatedKeepsThePermissionsOfItsFile(t *testing.T) {

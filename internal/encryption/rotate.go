@@ -36,11 +36,6 @@ type Key struct {
 // Create writes a new keyset, with a primary key and the next one, to a file
 // that must not exist yet.
 func Create(path string) ([]Key, error) {
-	if _, err := os.Lstat(path); err == nil {
-		return nil, fmt.Errorf("create keyset %s: it exists; want another name, or `firebreak keyset rotate`", path)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("create keyset: %w", err)
-	}
 	m := keyset.NewManager()
 	id, err := m.Add(template())
 	if err == nil {
@@ -52,7 +47,18 @@ func Create(path string) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create keyset %s: %w", path, err)
 	}
-	return store(m, path, nil)
+	file, err := begin(path)
+	if err != nil {
+		return nil, fmt.Errorf("create keyset %s: %w", path, err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		giveUp(file)
+		return nil, fmt.Errorf("create keyset %s: it exists; want another name, or `firebreak keyset rotate`", path)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		giveUp(file)
+		return nil, fmt.Errorf("create keyset: %w", err)
+	}
+	return store(m, file, path, nil)
 }
 
 // Rotate makes the next key of a keyset primary and adds another one after it.
@@ -60,15 +66,21 @@ func Create(path string) ([]Key, error) {
 // with. A keyset of another origin that has no next key gets one, and is only
 // rotated the next time, when everybody has it. The file stays its owner's and
 // its group's: root rotates what a service reads. Where the path is a link, what
-// it leads to is rotated.
+// it leads to is rotated. While somebody else rotates it, it is refused: the later
+// of the two would take away the key that the other one has just added.
 func Rotate(path string) ([]Key, error) {
-	handle, was, err := read(path)
-	if err != nil {
-		return nil, err
-	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, fmt.Errorf("rotate keyset: %w", err)
+	}
+	file, err := begin(target)
+	if err != nil {
+		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
+	}
+	handle, was, err := read(path)
+	if err != nil {
+		giveUp(file)
+		return nil, err
 	}
 	m := keyset.NewManagerFromHandle(handle)
 	next, found := nextOf(handle)
@@ -79,9 +91,10 @@ func Rotate(path string) ([]Key, error) {
 		_, err = m.Add(template())
 	}
 	if err != nil {
+		giveUp(file)
 		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
 	}
-	return store(m, target, was)
+	return store(m, file, target, was)
 }
 
 // Show lists the keys of a keyset.
@@ -128,19 +141,32 @@ func list(handle *keyset.Handle) []Key {
 	return all
 }
 
-// store writes a keyset so that the file is the old one or the new one, whole. Who
-// may read it is as it was; nil is a new file, which is its owner's alone.
-func store(m *keyset.Manager, path string, was fs.FileInfo) ([]Key, error) {
+// begin opens what is to become a keyset's file, beside it. Who has it is the only
+// one who changes the keyset.
+func begin(path string) (*os.File, error) {
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("somebody else is writing it just now, or was cut off doing so: if nobody is, remove %s and try again", name)
+	}
+	return file, err
+}
+
+// giveUp leaves the keyset as it is. What stays in the way if that fails, too, the
+// next one is told.
+func giveUp(file *os.File) {
+	_ = file.Close()
+	_ = os.Remove(file.Name())
+}
+
+// store writes a keyset to the file that it begins with, and moves it to its path:
+// there is the old one or the new one, whole. Who may read it is as it was; nil is
+// a new file, which is its owner's alone.
+func store(m *keyset.Manager, file *os.File, path string, was fs.FileInfo) ([]Key, error) {
 	handle, err := m.Handle()
-	if err != nil {
-		return nil, fmt.Errorf("write keyset: %w", err)
+	if err == nil {
+		err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(file))
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // it is 0600
-	if err != nil {
-		return nil, fmt.Errorf("write keyset: %w", err)
-	}
-	defer os.Remove(file.Name()) // it is not there any more if all went well
-	err = insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(file))
 	if err == nil && was != nil {
 		if err = keepOwner(file, was); err == nil {
 			err = file.Chmod(was.Mode().Perm())
@@ -149,10 +175,14 @@ func store(m *keyset.Manager, path string, was fs.FileInfo) ([]Key, error) {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("write keyset: %w", err)
+	if err == nil {
+		err = file.Close()
 	}
-	if err := os.Rename(file.Name(), path); err != nil {
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		giveUp(file)
 		return nil, fmt.Errorf("write keyset: %w", err)
 	}
 	return list(handle), nil
