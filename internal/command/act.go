@@ -34,7 +34,7 @@ func (s *session) actCommand() *cobra.Command {
 		Args:              exactly(1, "a response action, like KILL_CONTAINER"),
 		ValidArgsFunction: completeActions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			if err := checkReason(&in.Reason); err != nil {

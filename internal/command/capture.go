@@ -31,7 +31,7 @@ func (s *session) captureCommand() *cobra.Command {
 		Example: "  firebreak capture --host node-1 --container 6949e5f10829 --duration 30s --reason \"what does it do?\"",
 		Args:    exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			if err := checkReason(&in.Reason); err != nil {

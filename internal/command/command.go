@@ -30,7 +30,9 @@ const (
 // Env is what a command has around it.
 type Env struct {
 	// Environ is the environment, as os.Environ gives it.
-	Environ        []string
+	Environ []string
+	// Account is the name of the operating system's account, "" if it has none.
+	Account        string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Terminal says that Stdin is one: somebody sits there who can be asked.

@@ -31,7 +31,7 @@ func (s *session) decideCommand(signal, short string) *cobra.Command {
 			"  firebreak " + signal + " --query 'IncidentHost=\"node-1\"' --reason \"one attack\"",
 		ValidArgsFunction: s.completeDecisions(signal),
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			if err := checkReason(&decision.Reason); err != nil {

@@ -33,7 +33,7 @@ func (s *session) guardCommand(signal, short string) *cobra.Command {
 			"waits until it has counted or refused it. `firebreak show " + signals.GuardID + "` shows the guard.",
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			if err := checkReason(&reason); err != nil {

@@ -16,7 +16,7 @@ func (s *session) noteCommand() *cobra.Command {
 		Args:              exactly(2, "the workflow ID of an incident, and the note in quotes"),
 		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			text := strings.TrimSpace(args[1])

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,17 +15,15 @@ type sender struct {
 }
 
 func (f *sender) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.analyst, "analyst", "", "`NAME` under which you act; $USER if it is not given")
+	cmd.Flags().StringVar(&f.analyst, "analyst", "", "`NAME` under which you act; if it is not given $USER, or the account's name")
 	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Second, "how long to wait for an answer")
 }
 
 // check completes the flags and refuses bad ones.
-func (f *sender) check(env environ) error {
-	if f.analyst = strings.TrimSpace(f.analyst); f.analyst == "" {
-		f.analyst = strings.TrimSpace(env["USER"])
-	}
+func (f *sender) check(s *session) error {
+	f.analyst = cmp.Or(strings.TrimSpace(f.analyst), strings.TrimSpace(s.environ["USER"]), s.Account)
 	if f.analyst == "" {
-		return usagef("--analyst is missing, and USER is not set: want your name")
+		return usagef("--analyst is missing, USER is not set, and the account has no name: want your name")
 	}
 	if f.wait <= 0 {
 		return usagef("--wait %s: want more than 0, like 10s", f.wait)

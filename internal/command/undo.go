@@ -24,7 +24,7 @@ func (s *session) undoCommand() *cobra.Command {
 		Args:              exactly(1, "the workflow ID of an incident"),
 		ValidArgsFunction: s.completeOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := from.check(s.environ); err != nil {
+			if err := from.check(s); err != nil {
 				return err
 			}
 			if err := checkReason(&reason); err != nil {

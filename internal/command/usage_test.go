@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"firebreak/internal/command"
+	"firebreak/signals"
 )
 
 func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
@@ -108,7 +110,20 @@ func TestAnAnalystWithoutANameIsRefused(t *testing.T) {
 	var out bytes.Buffer
 	code := command.Run(t.Context(), []string{"approve", "a", "--reason", "r"}, command.Env{Stdout: &out, Stderr: &out})
 	require.Equal(t, 2, code)
-	require.Equal(t, "firebreak: --analyst is missing, and USER is not set: want your name\n", out.String())
+	require.Equal(t, "firebreak: --analyst is missing, USER is not set, and the account has no name: want your name\n", out.String())
+}
+
+func TestAnAnalystIsWhoIsGivenOrTheUserOrTheAccount(t *testing.T) {
+	t.Parallel()
+	for want, tc := range map[string]struct{ given, user string }{"ann": {" ann", "bob"}, "bob": {"", "bob"}, "root": {"", " "}} {
+		i := newIncident(counts("done"))
+		code := command.Run(t.Context(), []string{"note", minerID, "seen before", "--analyst", tc.given}, command.Env{
+			Environ: []string{"USER=" + tc.user}, Account: "root", Stdout: io.Discard, Stderr: io.Discard,
+			Connect: func(context.Context) (command.Temporal, error) { return i.temporal(), nil },
+		})
+		require.Zero(t, code)
+		require.Equal(t, []sent{{"run-1", signals.Note, signals.NoteText{Analyst: want, Text: "seen before"}}}, i.sent)
+	}
 }
 
 func TestATemporalThatCannotBeReachedIsAFailure(t *testing.T) {
