@@ -22,8 +22,7 @@ var (
 	IncidentSeverity = temporal.NewSearchAttributeKeyInt64("IncidentSeverity")
 )
 
-// mostOfKeyword bounds a search attribute, in bytes; databases store 255
-// characters.
+// mostOfKeyword bounds a search attribute, in runes; databases store 255.
 const mostOfKeyword = 200
 
 // Opened are the search attributes by which an incident is found before its
@@ -49,7 +48,7 @@ func Opened(inc *incident.Incident) []temporal.SearchAttributeUpdate {
 // keyword makes a value fit for a search attribute, in one line. Control
 // characters go: PostgreSQL refuses a NUL, and the incident would never be listed.
 func keyword(value string) string {
-	return Clip(strings.Map(func(r rune) rune {
+	return Cut(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '

@@ -122,6 +122,14 @@ func foldedSuffix(s, suffix string) bool {
 	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
+// Cut shortens a text to a number of runes, and marks that it did.
+func Cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
 // Clip shortens text that came from outside to at most so many bytes, at the end
 // of a character, and marks that it did.
 func Clip(s string, most int) string {

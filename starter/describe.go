@@ -72,7 +72,7 @@ func details(inc *incident.Incident, route *incident.Route, tenant string) strin
 func fit(s string, limit int) string {
 	escaped := signals.EscapeMarkdown(s)
 	for runes := min(len(s), limit); len(escaped) > limit; runes = runes * 3 / 4 {
-		escaped = signals.EscapeMarkdown(cut(s, max(runes, 1)))
+		escaped = signals.EscapeMarkdown(signals.Cut(s, max(runes, 1)))
 	}
 	return escaped
 }

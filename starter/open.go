@@ -95,11 +95,3 @@ func (d *dispatcher) options(m *message, first *incident.Incident, reuse enums.W
 		Priority:              sdk.Priority{PriorityKey: first.Priority.Key()},
 	}
 }
-
-// cut shortens a text to a number of runes.
-func cut(s string, limit int) string {
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return s
-}

@@ -55,8 +55,8 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 		return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx)
 	}
 	for {
-		_ = workflow.Await(ctx, func() bool { return len(unreadSignals(ctx, g.reserved)) > 0 || full() })
-		if g.drain(ctx); len(unreadSignals(ctx, g.reserved)) == 0 && full() {
+		_ = workflow.Await(ctx, func() bool { return len(g.intake.unread(ctx)) > 0 || full() })
+		if g.drain(ctx); len(g.intake.unread(ctx)) == 0 && full() {
 			g.page.Forget(workflow.Now(ctx))
 			return g.page, workflow.NewContinueAsNewError(ctx, signals.WorkflowGuard, signals.GuardInput{Carried: &g.page})
 		}
@@ -74,8 +74,7 @@ type guard struct {
 	written  int
 	heard    map[string]int
 	receipts receipts
-	// reserved are the names of signals of this run that cannot be read.
-	reserved []string
+	intake   intake
 }
 
 // answer registers the queries and the update.
@@ -115,18 +114,11 @@ func (g *guard) drain(ctx workflow.Context) {
 			}
 		}
 	}
-	for _, name := range unreadSignals(ctx, g.reserved) {
+	for _, name := range g.intake.unread(ctx) {
 		if name == signals.Freeze || name == signals.Unfreeze {
 			continue // came while one of the others was vetted
 		}
-		if reservedSignal(name) {
-			g.reserved = append(g.reserved, name)
-			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
-			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
-			continue
-		}
-		channel := workflow.GetSignalChannel(ctx, name)
-		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
+		for g.intake.discard(ctx, name, workflow.SignalChannelOptions{}) {
 			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
 			g.log(ctx, actorFirebreak, signals.KindRefused, fmt.Sprintf("signal %q is unknown: want freeze or unfreeze", signals.Clip(name, maxQuoted)))
 			if breath += maxEntry; breath > maxBreath {

@@ -38,21 +38,37 @@ func (r *response) listen(ctx workflow.Context) {
 
 // unread reports whether a signal waits, of whatever name.
 func (r *response) unread(ctx workflow.Context) bool {
-	return len(unreadSignals(ctx, r.reserved)) > 0
+	return len(r.intake.unread(ctx)) > 0
 }
 
-// unreadSignals names the signals that wait, sorted, without the reserved ones
-// that were told of already.
-func unreadSignals(ctx workflow.Context, told []string) []string {
-	names := slices.DeleteFunc(workflow.GetUnhandledSignalNames(ctx), func(name string) bool { return slices.Contains(told, name) })
+// intake knows which of a run's signals wait.
+type intake struct {
+	// reserved are the names of those that cannot be read, and were discarded.
+	reserved []string
+}
+
+// unread names the signals that wait, sorted.
+func (i *intake) unread(ctx workflow.Context) []string {
+	names := slices.DeleteFunc(workflow.GetUnhandledSignalNames(ctx), func(name string) bool { return slices.Contains(i.reserved, name) })
 	slices.Sort(names)
 	return names
 }
 
-// reservedSignal reports whether a name is one that the SDK keeps to itself: the
-// server takes such a signal from anybody, and the SDK panics when a workflow
-// asks for its channel. It stays unread, and is told of once.
-func reservedSignal(name string) bool { return strings.HasPrefix(name, "__temporal_") }
+// discard takes one of the signals of a name that nobody knows, and reports whether
+// there was one. Some names the SDK keeps to itself: the server takes such a signal
+// from anybody, and the SDK panics when a workflow asks for its channel. All signals
+// of such a name stay where they are, and count as one.
+func (i *intake) discard(ctx workflow.Context, name string, opts workflow.SignalChannelOptions) bool {
+	if strings.HasPrefix(name, "__temporal_") {
+		first := !slices.Contains(i.reserved, name)
+		if first {
+			i.reserved = append(i.reserved, name)
+		}
+		return first
+	}
+	channel := workflow.GetSignalChannelWithOptions(ctx, name, opts)
+	return channel.Len() > 0 && channel.ReceiveAsync(nil)
+}
 
 // maxBreath is how much is read in one go, in bytes. The SDK gives up a task in
 // which a coroutine runs for a second, and all that came while no worker ran
@@ -94,15 +110,9 @@ func (r *response) drain(ctx workflow.Context) {
 		}
 	}
 	// What is left has a name that no playbook knows.
-	for _, name := range unreadSignals(ctx, r.reserved) {
-		if reservedSignal(name) {
-			r.reserved = append(r.reserved, name)
-			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
-			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note, amend or undo", signals.Clip(name, maxQuoted))
-			continue
-		}
-		channel := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"})
-		for channel.Len() > 0 && channel.ReceiveAsync(nil) {
+	stranger := workflow.SignalChannelOptions{Description: "Not a signal of this playbook: no effect"}
+	for _, name := range r.intake.unread(ctx) {
+		for r.intake.discard(ctx, name, stranger) {
 			countSignal(ctx, name, refused(metrics.UnknownSignal, "unknown"))
 			r.log(ctx, actorFirebreak, signals.KindRefused, "signal %q is unknown: want approve, reject, note, amend or undo", signals.Clip(name, maxQuoted))
 		}

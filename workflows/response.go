@@ -59,10 +59,9 @@ type response struct {
 	demanded *incident.Approval
 	// heard counts the signals of this run by name, and mail are those that are
 	// being vetted.
-	heard map[string]int
-	mail  []*message
-	// reserved are the names of signals of this run that cannot be read.
-	reserved []string
+	heard  map[string]int
+	mail   []*message
+	intake intake
 	// receipts say what became of the latest signals of this run.
 	receipts receipts
 	// news are changes that nobody was notified of yet, and notifying is set while

@@ -73,9 +73,8 @@ func (p *program) post(ctx context.Context, event []byte) (status int, answer []
 // again is how long a sender waits that was told to come again later.
 const again = 100 * time.Millisecond
 
-// deliver sends an event until it is taken. To refuse is not to lose: a webhook
-// that is too slow misses a bar.
-// Refused counts how often it was not.
+// deliver sends an event until it is taken; refused counts how often it was not.
+// To refuse is not to lose: a webhook that is too slow misses a bar.
 func (p *program) deliver(ctx context.Context, event []byte, refused *atomic.Int64) error {
 	for {
 		status, answer, err := p.post(ctx, event)

@@ -36,29 +36,25 @@ type Key struct {
 // Create writes a new keyset, with a primary key and the next one, to a file
 // that must not exist yet.
 func Create(path string) ([]Key, error) {
-	m := keyset.NewManager()
-	id, err := m.Add(template())
-	if err == nil {
-		err = m.SetPrimary(id)
-	}
-	if err == nil {
-		_, err = m.Add(template())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create keyset %s: %w", path, err)
-	}
-	file, err := begin(path)
-	if err != nil {
-		return nil, fmt.Errorf("create keyset %s: %w", path, err)
-	}
-	if _, err := os.Lstat(path); err == nil {
-		giveUp(file)
-		return nil, fmt.Errorf("create keyset %s: it exists; want another name, or `firebreak keyset rotate`", path)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		giveUp(file)
-		return nil, fmt.Errorf("create keyset: %w", err)
-	}
-	return store(m, file, path, nil)
+	return change(path, func() (*keyset.Manager, fs.FileInfo, error) {
+		if _, err := os.Lstat(path); err == nil {
+			return nil, nil, fmt.Errorf("create keyset %s: it exists; want another name, or `firebreak keyset rotate`", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("create keyset: %w", err)
+		}
+		m := keyset.NewManager()
+		id, err := m.Add(template())
+		if err == nil {
+			err = m.SetPrimary(id)
+		}
+		if err == nil {
+			_, err = m.Add(template())
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("create keyset %s: %w", path, err)
+		}
+		return m, nil, nil
+	})
 }
 
 // Rotate makes the next key of a keyset primary and adds another one after it.
@@ -73,28 +69,24 @@ func Rotate(path string) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rotate keyset: %w", err)
 	}
-	file, err := begin(target)
-	if err != nil {
-		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
-	}
-	handle, was, err := read(path)
-	if err != nil {
-		giveUp(file)
-		return nil, err
-	}
-	m := keyset.NewManagerFromHandle(handle)
-	next, found := nextOf(handle)
-	if found {
-		err = m.SetPrimary(next)
-	}
-	if err == nil {
-		_, err = m.Add(template())
-	}
-	if err != nil {
-		giveUp(file)
-		return nil, fmt.Errorf("rotate keyset %s: %w", path, err)
-	}
-	return store(m, file, target, was)
+	return change(target, func() (*keyset.Manager, fs.FileInfo, error) {
+		handle, was, err := read(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		m := keyset.NewManagerFromHandle(handle)
+		next, found := nextOf(handle)
+		if found {
+			err = m.SetPrimary(next)
+		}
+		if err == nil {
+			_, err = m.Add(template())
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("rotate keyset %s: %w", path, err)
+		}
+		return m, was, nil
+	})
 }
 
 // Show lists the keys of a keyset.
@@ -141,27 +133,32 @@ func list(handle *keyset.Handle) []Key {
 	return all
 }
 
-// begin opens what is to become a keyset's file, beside it. Who has it is the only
-// one who changes the keyset.
-func begin(path string) (*os.File, error) {
+// change writes the keyset that f makes to a path. While f is called already,
+// nobody else changes what is there. The file is the old one or the new one, whole.
+// Who may read it is as it was; where that is nil the file is its owner's alone.
+func change(path string, f func() (m *keyset.Manager, was fs.FileInfo, err error)) ([]Key, error) {
 	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("somebody else is writing it just now, or was cut off doing so: if nobody is, remove %s and try again", name)
+		err = fmt.Errorf("somebody else is writing it just now, or was cut off doing so: if nobody is, remove %s and try again", name)
 	}
-	return file, err
+	if err != nil {
+		return nil, fmt.Errorf("write keyset %s: %w", path, err)
+	}
+	m, was, err := f()
+	var keys []Key
+	if err == nil {
+		keys, err = store(m, file, path, was)
+	}
+	if err != nil {
+		// What stays in the way if this fails, too, the next one is told.
+		_ = file.Close()
+		_ = os.Remove(name)
+	}
+	return keys, err
 }
 
-// giveUp leaves the keyset as it is. What stays in the way if that fails, too, the
-// next one is told.
-func giveUp(file *os.File) {
-	_ = file.Close()
-	_ = os.Remove(file.Name())
-}
-
-// store writes a keyset to the file that it begins with, and moves it to its path:
-// there is the old one or the new one, whole. Who may read it is as it was; nil is
-// a new file, which is its owner's alone.
+// store writes a keyset to a file, and moves that to a path.
 func store(m *keyset.Manager, file *os.File, path string, was fs.FileInfo) ([]Key, error) {
 	handle, err := m.Handle()
 	if err == nil {
@@ -182,7 +179,6 @@ func store(m *keyset.Manager, file *os.File, path string, was fs.FileInfo) ([]Ke
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
-		giveUp(file)
 		return nil, fmt.Errorf("write keyset: %w", err)
 	}
 	return list(handle), nil

@@ -78,13 +78,16 @@ func TestABodyIsAnArrayNDJSONOrOneObject(t *testing.T) {
 func TestAnObjectThatNestsTooDeepToBeReadIsNobodysAndItsNeighboursAreRead(t *testing.T) {
 	t.Parallel()
 	good := `{"id":"1","type":"policy","originator":"policy","content":{}}`
-	deep := `{"id":"2","type":"policy","originator":"policy","content":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`
-	events, err := incident.Parse([]byte("[" + deep + "," + good + "]"))
+	nested := func(levels int) string {
+		return `{"id":"2","type":"policy","originator":"policy","content":{},"more":` + strings.Repeat("[", levels-1) + strings.Repeat("]", levels-1) + `}`
+	}
+	events, err := incident.Parse([]byte("[" + nested(65) + "," + good + "," + nested(64) + "]"))
 	require.NoError(t, err)
-	require.Len(t, events, 2)
+	require.Len(t, events, 3)
 	require.Empty(t, events[0].Adapter)
-	require.JSONEq(t, deep, string(events[0].Raw))
+	require.JSONEq(t, nested(65), string(events[0].Raw))
 	require.Equal(t, "1", events[1].Incident.ID)
+	require.Equal(t, "2", events[2].Incident.ID, "the deepest that is read")
 }
 
 func TestAMalformedBodySaysWhereAndGivesNoEvents(t *testing.T) {

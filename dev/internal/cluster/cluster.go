@@ -52,8 +52,6 @@ type Cluster struct {
 	Nodes []*Node
 
 	dir, address string
-	// members are how many of the nodes have each of Temporal's roles.
-	members map[string]int32
 }
 
 // Missing is what keeps this machine from running a cluster, if anything does.
@@ -80,7 +78,7 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{members: map[string]int32{}}
+	c := &Cluster{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
@@ -110,7 +108,6 @@ func Start(ctx context.Context) (_ *Cluster, err error) {
 			return nil, err
 		}
 		c.Nodes = append(c.Nodes, node)
-		c.members[role.service]++
 		if err := node.Start(ctx); err != nil {
 			return nil, err
 		}
@@ -197,21 +194,18 @@ func (c *Cluster) startAgain(ctx context.Context) (ended error) {
 	return ended
 }
 
-// complete returns nil when the frontend knows as many members of each role as
-// there are nodes.
+// complete returns nil when the frontend knows every node but the database.
 func (c *Cluster) complete(ctx context.Context, frontend grpc.ClientConnInterface) error {
 	described, err := adminservice.NewAdminServiceClient(frontend).DescribeCluster(ctx, &adminservice.DescribeClusterRequest{})
 	if err != nil {
 		return err
 	}
-	found := map[string]int32{}
+	found, want := 0, len(c.Nodes)-1
 	for _, ring := range described.GetMembershipInfo().GetRings() {
-		found[ring.GetRole()] = ring.GetMemberCount()
+		found += int(ring.GetMemberCount())
 	}
-	for role, want := range c.members {
-		if found[role] != want {
-			return fmt.Errorf("the frontend knows %d members of role %s: want %d", found[role], role, want)
-		}
+	if found != want {
+		return fmt.Errorf("the frontend knows %d nodes of %d: %v", found, want, described.GetMembershipInfo().GetRings())
 	}
 	return nil
 }
