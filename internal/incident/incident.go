@@ -30,8 +30,12 @@ type Incident struct {
 	Output   string `json:"output,omitzero"`
 	EventURL string `json:"event_url,omitzero"`
 	// OccurredAt is when it happened on the host, in UTC, not when it arrived.
-	OccurredAt time.Time  `json:"occurred_at,omitzero"`
-	Host       Host       `json:"host,omitzero"`
+	OccurredAt time.Time `json:"occurred_at,omitzero"`
+	Host       Host      `json:"host,omitzero"`
+	// HostLevel reports that the event says that it happened on the host itself, in
+	// no container. It is false when the event says nothing about its container: see
+	// [Incident.ContainerUnknown].
+	HostLevel  bool       `json:"host_level,omitzero"`
 	Container  Container  `json:"container,omitzero"`
 	Kubernetes Kubernetes `json:"kubernetes,omitzero"`
 	Cloud      Cloud      `json:"cloud,omitzero"`
@@ -76,8 +80,9 @@ type Host struct {
 	AgentID string `json:"agent_id,omitzero"`
 }
 
-// Container is the container it happened in, absent for an event on the host
-// itself. ID is the short, 12-digit one.
+// Container is the container that the event happened in. Its ID is the short,
+// 12-digit one, or Fargate's. It is absent for an event on the host itself, and
+// when the container is unknown: [Incident.HostLevel] tells the two apart.
 type Container struct {
 	ID      string `json:"id,omitzero"`
 	Name    string `json:"name,omitzero"`
@@ -104,16 +109,19 @@ type Cloud struct {
 	Instance string `json:"instance,omitzero"`
 }
 
-// Process is the offending process. PID is the one on the host, as
-// KILL_PROCESS wants it; 0 is absence.
+// Process is the offending process. PID is its number on the host, which
+// KILL_PROCESS takes; 0 is absence. StartTime is when the process started, in Unix
+// nanoseconds (proc.pid.ts); 0 is absence. A PID without it may belong to another
+// process by now.
 type Process struct {
-	PID     int64  `json:"pid,omitzero"`
-	Name    string `json:"name,omitzero"`
-	Cmdline string `json:"cmdline,omitzero"`
-	Cwd     string `json:"cwd,omitzero"`
-	Exe     string `json:"exe,omitzero"`
-	Parent  string `json:"parent,omitzero"`
-	SHA256  string `json:"sha256,omitzero"`
+	PID       int64  `json:"pid,omitzero"`
+	StartTime int64  `json:"start_time,omitzero"`
+	Name      string `json:"name,omitzero"`
+	Cmdline   string `json:"cmdline,omitzero"`
+	Cwd       string `json:"cwd,omitzero"`
+	Exe       string `json:"exe,omitzero"`
+	Parent    string `json:"parent,omitzero"`
+	SHA256    string `json:"sha256,omitzero"`
 }
 
 // File is the file the event is about.
@@ -200,6 +208,11 @@ func (i *Incident) Derive() {
 	i.SeverityLabel = i.Severity.Label()
 	i.Priority = i.Severity.Priority()
 }
+
+// ContainerUnknown reports whether the event does not say in which container it
+// happened, or whether it happened in one at all. Such an event is neither a
+// container's nor the host's: no action on either is offered for it.
+func (i *Incident) ContainerUnknown() bool { return i.Container.ID == "" && !i.HostLevel }
 
 // Target is what the incident is about, for people: the container and its
 // host, the host, or the cloud account and user.
