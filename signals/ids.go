@@ -19,12 +19,18 @@ const maxPart = 80
 // host itself.
 const HostLevel = "host"
 
+// Unknown stands for the container in the workflow ID of an event that does not say
+// in which container it happened, or whether it happened in one at all, and for any
+// other absent field.
+const Unknown = "unknown"
+
 // WorkflowID is the ID under which the events of one target meet: the playbook
 // and the values of the route's correlate_by, for example
-// "crypto-miner:node-1:6949e5f10829". A missing container is "host"; a missing
-// host name falls back to the host's ID, then its MAC address. An event
-// that has none of the fields is correlated by cloud account and user, and one
-// without these stands alone under its event ID.
+// "crypto-miner:node-1:6949e5f10829". The container of an event on the host itself
+// is "host", and an unknown container is "unknown" with what else is known of it, so
+// that the events of two pods do not meet: "unknown@web", "unknown@shop@web-1". A
+// missing host name falls back to the host's ID, then its MAC address. An event that
+// has none of the fields is correlated by what it is about, see subject.
 //
 // Incidents of respond have the route's name behind the playbook's, for two
 // routes may answer two detections on one target. Where there are several Sysdig
@@ -50,18 +56,54 @@ func WorkflowID(route *incident.Route, tenant string, inc *incident.Incident) st
 		case value != "":
 			parts = append(parts, part(value))
 		case path == "container.id":
-			parts = append(parts, HostLevel)
+			parts = append(parts, noContainer(inc))
 		default:
-			parts = append(parts, "unknown")
+			parts = append(parts, Unknown)
 		}
 	}
 	if known {
 		return strings.Join(parts, ":")
 	}
-	if inc.Cloud.Account != "" {
-		return strings.Join([]string{prefix, part(inc.Cloud.Account), part(cmp.Or(inc.User, "unknown"))}, ":")
+	return prefix + ":" + subject(inc)
+}
+
+// noContainer stands for the container of an event that has no container ID.
+func noContainer(inc *incident.Incident) string {
+	switch {
+	case inc.HostLevel:
+		return HostLevel
+	case inc.Kubernetes.Pod != "":
+		return Unknown + "@" + part(inc.Kubernetes.Namespace+"@"+inc.Kubernetes.Pod)
+	case inc.Container.Name != "":
+		return Unknown + "@" + part(inc.Container.Name)
+	default:
+		return Unknown
 	}
-	return prefix + ":event:" + part(inc.ID)
+}
+
+// subject tells events apart that name neither a host nor a container: by pod or
+// another resource of a cluster, then by account and user, by user, by the resource of
+// an account such as a repository, and at last by the event ID, which meets no other.
+// The user of a process does not count: root of one machine is not root of another.
+func subject(inc *incident.Incident) string {
+	k, c := &inc.Kubernetes, &inc.Cloud
+	ofProcess := inc.HostLevel || inc.Process != (incident.Process{})
+	switch {
+	case k.Pod != "" || k.Resource != "":
+		parts := []string{part(cmp.Or(k.Namespace, Unknown)), part(cmp.Or(k.Pod, k.Resource))}
+		if k.Cluster != "" {
+			parts = append([]string{part(k.Cluster)}, parts...)
+		}
+		return strings.Join(parts, ":")
+	case c.Account != "":
+		return part(c.Account) + ":" + part(cmp.Or(inc.User, Unknown))
+	case inc.User != "" && !ofProcess:
+		return part(cmp.Or(c.Provider, inc.Source, "user")) + ":" + part(inc.User)
+	case c.Resource != "":
+		return part(cmp.Or(c.Provider, "resource")) + ":" + part(c.Resource)
+	default:
+		return "event:" + part(inc.ID)
+	}
 }
 
 // tenantPart tells a tenant in a workflow ID. No other part has the sign "=": a

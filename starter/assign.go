@@ -32,16 +32,27 @@ type delivery struct {
 // sorted is a request's events by what becomes of them.
 type sorted struct {
 	deliveries []*delivery // in the order of their first events
+	// elsewhere are events that other incidents have than those that they correlate
+	// with.
+	elsewhere []*elsewhere
 	// unknown and oversized go into quarantine.
 	unknown, oversized []json.RawMessage
 	ignored            []ignored
+	incomplete         []incomplete
+}
+
+// incomplete is an event that does not state what routes need.
+type incomplete struct {
+	eventID, adapter string
+	lacks            []string
 }
 
 // ignored is an event that nobody wants, and why.
 type ignored struct{ eventID, reason string }
 
-// assign finds the incident of each event.
-func assign(source *Source, events []incident.Event, router *incident.Router) (*sorted, error) {
+// assign finds the incident of each event: by its ID if that is known, or else by
+// what it is about. place says whether it is known, and claims it if not.
+func assign(source *Source, events []incident.Event, router *incident.Router, place func(tenant, eventID, incident string) *elsewhere) (*sorted, error) {
 	s := &sorted{}
 	last := map[string]*delivery{} // by incident
 	for i := range events {
@@ -54,20 +65,27 @@ func assign(source *Source, events []incident.Event, router *incident.Router) (*
 			s.ignored = append(s.ignored, ignored{event.Incident.ID, event.Ignored})
 			continue
 		}
+		if len(event.Lacks) > 0 {
+			s.incomplete = append(s.incomplete, incomplete{event.Incident.ID, event.Adapter, event.Lacks})
+		}
 		route, verdicts := router.Match(&event.Incident)
 		if route == nil {
-			s.ignored = append(s.ignored, ignored{event.Incident.ID, unmatched(verdicts)})
+			s.ignored = append(s.ignored, ignored{event.Incident.ID, incident.Unmatched(&event.Incident, verdicts)})
 			continue
 		}
 		size, fits, err := measure(event)
 		if err != nil {
-			return nil, fmt.Errorf("encode event %q: %w", event.Incident.ID, err)
+			return s, fmt.Errorf("encode event %q: %w", event.Incident.ID, err)
 		}
 		if !fits {
 			s.oversized = append(s.oversized, event.Raw)
 			continue
 		}
 		id := signals.WorkflowID(route, source.Tenant, &event.Incident)
+		if e := place(source.Tenant, event.Incident.ID, id); e != nil {
+			s.elsewhere = append(s.elsewhere, e)
+			continue
+		}
 		d := last[id]
 		if d == nil || d.size+size > maxSignal {
 			d = &delivery{incident: id, route: route, source: source.Name, tenant: source.Tenant}
@@ -92,16 +110,4 @@ func measure(event *incident.Event) (size int, fits bool, err error) {
 	}
 	whole, err := json.Marshal(event.Incident)
 	return len(slim), len(whole) <= maxSignal, err
-}
-
-// unmatched says why an event opens nothing: a condition that could not be
-// evaluated must not look like one that does not hold.
-func unmatched(verdicts []incident.Verdict) string {
-	reason := "no route matches"
-	for _, v := range verdicts {
-		if v.Failed {
-			reason += "; route " + v.Name + ": " + v.Reason
-		}
-	}
-	return reason
 }

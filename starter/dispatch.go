@@ -42,6 +42,7 @@ type dispatcher struct {
 	log       *slog.Logger
 
 	memory  memory
+	claims  claims
 	repeats repeats
 	// down is set while Temporal does not answer and there is a journal: nobody
 	// but the journal's drain asks it then.
@@ -79,10 +80,61 @@ type outcome struct {
 
 // newDispatcher returns the dispatcher of a webhook.
 func newDispatcher(c Config, m *metrics) *dispatcher {
-	return &dispatcher{
+	d := &dispatcher{
 		temporal: c.Temporal, journal: c.Journal, taskQueue: c.TaskQueue, approvers: c.Approvers, notify: c.Notify, metrics: m, tracer: c.Tracer, log: c.Log,
 		lanes: map[string]*lane{}, told: map[string]int{},
 	}
+	if d.journal != nil {
+		d.recall()
+	}
+	return d
+}
+
+// place claims an event for an incident, unless the event is known to be elsewhere:
+// stored in another incident, or on its way there. The claim is released when the
+// event is durable or has failed.
+func (d *dispatcher) place(tenant, eventID, incident string) *elsewhere {
+	key := keyOf(tenant, eventID)
+	held, mine := d.claims.take(key, incident)
+	if !mine {
+		return &elsewhere{eventID: eventID, claim: held}
+	}
+	// Only now: an event is in memory before its claim is released.
+	if ref := d.memory.find(tenant, eventID); ref != nil && ref.WorkflowID != incident {
+		d.claims.release(key, ref)
+		return &elsewhere{eventID: eventID, ref: ref}
+	}
+	return nil
+}
+
+// released gives up the claims on the events of a delivery; ref is nil if they are not
+// durable.
+func (d *dispatcher) released(del *delivery, ref *Reference) {
+	for i := range del.events {
+		d.claims.release(keyOf(del.tenant, del.events[i].ID), ref)
+	}
+}
+
+// elsewhere is an event that another incident has, or gets, than the one that it
+// correlates with.
+type elsewhere struct {
+	eventID string
+	ref     *Reference // nil while it is on its way
+	claim   *claim
+}
+
+// repeat counts a further delivery of an event with the incident that has it, and
+// returns that; nil if the event did not become durable there.
+func (d *dispatcher) repeat(e *elsewhere) *Reference {
+	ref := e.ref
+	if ref == nil {
+		<-e.claim.settled
+		ref = e.claim.ref
+	}
+	if ref != nil {
+		d.repeats.add(ref.WorkflowID, e.eventID, 1)
+	}
+	return ref
 }
 
 // run does what nobody waits for, until ctx ends: it drains the journal, and
@@ -128,7 +180,7 @@ func (d *dispatcher) submit(del *delivery, from trace.SpanContext) *ticket {
 // known of all of them.
 func (d *dispatcher) stored(del *delivery) (ref *Reference) {
 	for i := range del.events {
-		if ref = d.memory.find(del.incident, del.events[i].ID); ref == nil {
+		if ref = d.memory.findIn(del.incident, del.tenant, del.events[i].ID); ref == nil {
 			return nil
 		}
 	}

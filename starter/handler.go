@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -201,8 +202,11 @@ func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *ht
 // The incidents come first: containment waits for them.
 func (h *Handler) store(ctx context.Context, from *Source, events []incident.Event) (*Answer, error) {
 	source := from.Name
-	s, err := assign(from, events, h.router)
+	s, err := assign(from, events, h.router, h.dispatcher.place)
 	if err != nil {
+		for _, d := range s.deliveries {
+			h.dispatcher.released(d, nil)
+		}
 		return nil, err
 	}
 	answer := &Answer{
@@ -210,6 +214,9 @@ func (h *Handler) store(ctx context.Context, from *Source, events []incident.Eve
 		Ignored: len(s.ignored), Quarantined: len(s.unknown) + len(s.oversized),
 	}
 	if err := h.deliver(ctx, source, s.deliveries, answer); err != nil {
+		return nil, err
+	}
+	if err := h.repeated(ctx, source, s.elsewhere, answer); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
@@ -222,6 +229,10 @@ func (h *Handler) store(ctx context.Context, from *Source, events []incident.Eve
 	}
 	for _, i := range s.ignored {
 		h.log.InfoContext(ctx, "event ignored", "source", source, "event_id", i.eventID, "reason", i.reason)
+	}
+	for _, i := range s.incomplete {
+		h.metrics.lacking(source, i.lacks)
+		h.log.WarnContext(ctx, "event lacks what routes need", "source", source, "event_id", i.eventID, "adapter", i.adapter, "fields", i.lacks)
 	}
 	h.metrics.count(source, resultDuplicate, answer.Duplicate)
 	h.metrics.count(source, resultIgnored, answer.Ignored)
@@ -240,6 +251,7 @@ func (h *Handler) deliver(ctx context.Context, source string, deliveries []*deli
 	var failed []error
 	for _, t := range tickets {
 		o := <-t.done
+		h.dispatcher.released(t.delivery, o.ref)
 		if o.err != nil {
 			failed = append(failed, o.err)
 			h.log.ErrorContext(ctx, "incident not told", "workflow_id", t.incident, "route", t.route.Name, "source", source,
@@ -269,6 +281,27 @@ func (h *Handler) deliver(ctx context.Context, source string, deliveries []*deli
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("%d of %d deliveries failed: %w", len(failed), len(tickets), failed[0])
+	}
+	return nil
+}
+
+// repeated counts events with the incidents that have them, other ones than those
+// that they correlate with.
+func (h *Handler) repeated(ctx context.Context, source string, events []*elsewhere, answer *Answer) error {
+	for _, e := range events {
+		ref := h.dispatcher.repeat(e)
+		if ref == nil {
+			return fmt.Errorf("event %s is under way to incident %s and was not stored there", e.eventID, e.claim.incident)
+		}
+		h.log.InfoContext(ctx, "event joins the incident that has it", "workflow_id", ref.WorkflowID, "route", ref.Route, "source", source, "event_id", e.eventID)
+		answer.Duplicate++
+		to := &answer.Joined
+		if ref.RunID == "" {
+			to = &answer.Journaled
+		}
+		if !slices.ContainsFunc(slices.Concat(answer.Opened, *to), func(r Reference) bool { return r.WorkflowID == ref.WorkflowID }) {
+			*to = append(*to, *ref)
+		}
 	}
 	return nil
 }

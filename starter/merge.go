@@ -65,7 +65,7 @@ func (d *dispatcher) merge(tickets []*ticket) *merged {
 		m.from(t.from)
 		for j := range t.events {
 			event := &t.events[j]
-			if ref := d.memory.find(m.incident, event.ID); ref != nil {
+			if ref := d.memory.findIn(m.incident, m.tenant, event.ID); ref != nil {
 				m.repeated[i]++
 				m.stored[i] = ref
 				m.known = append(m.known, event.ID)

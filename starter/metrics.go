@@ -31,6 +31,7 @@ const unknownSource = "(unknown)"
 // metrics is what the webhook counts.
 type metrics struct {
 	events   *prometheus.CounterVec
+	lacks    *prometheus.CounterVec
 	signals  prometheus.Counter
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -42,6 +43,10 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "firebreak_events_total",
 			Help: "Events by source and what became of them.",
 		}, []string{"source", "result"}),
+		lacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "firebreak_incomplete_events_total",
+			Help: "Recognised events without a field that routes need, by source and field.",
+		}, []string{"source", "field"}),
 		signals: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "firebreak_event_signals_total",
 			Help: "Signals that told incidents their events; fewer than events when these come together.",
@@ -56,7 +61,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"source"}),
 	}
-	if err := errors.Join(registry.Register(m.events), registry.Register(m.signals), registry.Register(m.requests),
+	if err := errors.Join(registry.Register(m.events), registry.Register(m.lacks), registry.Register(m.signals), registry.Register(m.requests),
 		registry.Register(m.seconds)); err != nil {
 		return nil, fmt.Errorf("register webhook metrics: %w", err)
 	}
@@ -68,6 +73,13 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 func (m *metrics) prepare(source string) {
 	for _, r := range []result{resultOpened, resultJoined, resultJournaled, resultDuplicate, resultIgnored, resultQuarantined} {
 		m.count(source, r, 0)
+	}
+}
+
+// lacking counts an event that lacks fields, by their paths.
+func (m *metrics) lacking(source string, fields []string) {
+	for _, field := range fields {
+		m.lacks.WithLabelValues(source, field).Inc()
 	}
 }
 

@@ -36,7 +36,7 @@ func (d *dispatcher) tell(ctx context.Context, m *message) (err error) {
 	m.ref = &Reference{WorkflowID: m.incident, RunID: runID, Route: m.route.Name}
 	m.opened = started
 	for i := range m.events {
-		d.memory.add(m.events[i].ID, m.ref)
+		d.memory.add(m.tenant, m.events[i].ID, m.ref)
 	}
 	d.note(m)
 	return nil

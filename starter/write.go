@@ -19,6 +19,27 @@ type kept struct {
 	Trace string `json:"trace,omitzero"`
 }
 
+// recalled bounds what is read of the journal at the start, in bytes.
+const recalled = 64 << 20
+
+// recall remembers the events that an earlier process left in the journal.
+func (d *dispatcher) recall() {
+	head, err := d.journal.Head(generation, recalled, func(string) bool { return false })
+	if err != nil {
+		d.log.Error("the journal cannot be read", "error", err)
+	}
+	for _, stored := range head {
+		var k kept
+		if err := json.Unmarshal(stored.Body, &k); err != nil || k.Route == nil {
+			continue // the drain reports it
+		}
+		ref := &Reference{WorkflowID: stored.Key, Route: k.Route.Name}
+		for i := range k.Events {
+			d.memory.add(k.Tenant, k.Events[i].ID, ref)
+		}
+	}
+}
+
 // write puts deliveries for one incident into the journal, all or none, and
 // remembers that they are there.
 func (d *dispatcher) write(id string, tickets []*ticket) (*Reference, error) {
@@ -36,7 +57,7 @@ func (d *dispatcher) write(id string, tickets []*ticket) (*Reference, error) {
 	ref := &Reference{WorkflowID: id, Route: tickets[0].route.Name}
 	for _, t := range tickets {
 		for i := range t.events {
-			d.memory.add(t.events[i].ID, ref)
+			d.memory.add(t.tenant, t.events[i].ID, ref)
 		}
 	}
 	return ref, nil

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
@@ -23,13 +24,14 @@ const (
 	actionUndo           = "UNDO"
 )
 
-// chooseKill is KILL_CONTAINER, or KILL_PROCESS for an event on the host
-// itself.
+// chooseKill is KILL_CONTAINER, or KILL_PROCESS for an event that says that it
+// happened on the host itself. If the container is unknown it is KILL_CONTAINER,
+// which lacks the container ID then: a process is not killed on a guess.
 func chooseKill(inc *incident.Incident) string {
-	if inc.Container.ID != "" {
-		return actionKillContainer
+	if inc.HostLevel {
+		return actionKillProcess
 	}
-	return actionKillProcess
+	return actionKillContainer
 }
 
 // choose is the action of a route of respond.
@@ -96,6 +98,27 @@ func captureFields(options incident.CaptureOptions) []string {
 	return []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
 }
 
+// located adds the container ID to the fields that something on the incident's host
+// cannot do without, if the event does not say in which container it happened, or
+// that it happened in none: an action on the host itself, or a capture of all of it,
+// may be aimed at the wrong thing then.
+func located(inc *incident.Incident, fields []string) []string {
+	const container = "container.id"
+	if !inc.ContainerUnknown() || slices.Contains(fields, container) {
+		return fields
+	}
+	return append(slices.Clone(fields), container)
+}
+
+// actionFields are the fields that a response action of a route cannot do without.
+func actionFields(action *catalogue.Action, route *incident.Route, inc *incident.Incident) []string {
+	fields := action.Fields(route.Parameters)
+	if _, given := route.Parameters["container.id"]; given || action.Responder != catalogue.OnHost {
+		return fields
+	}
+	return located(inc, fields)
+}
+
 // RequiredFields are the fields that the playbook of a route needs of an
 // incident, from the event, from Sysdig or from an analyst. A playbook that does
 // not exist needs none.
@@ -103,7 +126,7 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	name := chooseKill(inc)
 	switch route.Playbook {
 	case signals.PlaybookCapture:
-		return captureFields(route.Capture)
+		return located(inc, captureFields(route.Capture))
 	case signals.PlaybookRespond:
 		name = choose(route, inc)
 	case signals.PlaybookCryptoMiner:
@@ -114,5 +137,5 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	if !known {
 		return nil // Sysdig's own catalogue tells, once there is an incident
 	}
-	return action.Fields(route.Parameters)
+	return actionFields(action, route, inc)
 }

@@ -17,7 +17,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 	route := r.in.Route
 
 	// 1. Check the fields the capture needs; enrich, or ask an analyst.
-	if v := r.require(ctx, captureFields(route.Capture)); v != approved {
+	if v := r.require(ctx, located(&r.page.Incident, captureFields(route.Capture))); v != approved {
 		return r.close(ctx, v.outcome())
 	}
 

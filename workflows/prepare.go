@@ -18,7 +18,7 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
-	if v := r.require(ctx, action.Fields(r.in.Route.Parameters)); v != approved {
+	if v := r.require(ctx, actionFields(action, &r.in.Route, &r.page.Incident)); v != approved {
 		return nil, v.outcome()
 	}
 	if r.resuming {

@@ -141,9 +141,10 @@ func (r *response) recordFirst(ctx workflow.Context) {
 	if r.resuming {
 		return
 	}
-	if missing := r.page.Incident.Missing(captureFields(r.in.Route.Capture)...); len(missing) > 0 {
+	needed := located(&r.page.Incident, captureFields(r.in.Route.Capture))
+	if missing := r.page.Incident.Missing(needed...); len(missing) > 0 {
 		r.enrich(ctx)
-		if missing = r.page.Incident.Missing(captureFields(r.in.Route.Capture)...); len(missing) > 0 {
+		if missing = r.page.Incident.Missing(needed...); len(missing) > 0 {
 			r.log(ctx, actorFirebreak, signals.KindCapture, "no capture before containment, missing: %s", strings.Join(missing, ", "))
 			return
 		}

@@ -1,8 +1,11 @@
 package catalogue
 
+// OnHost is the responder of actions that an agent carries out on its host.
+const OnHost = "HOST"
+
 // Where a parameter comes from.
 const (
-	host, cluster, cloud = "HOST", "CLUSTER", "CLOUD"
+	host, cluster, cloud = OnHost, "CLUSTER", "CLOUD"
 
 	hostID      = "host.id"
 	containerID = "container.id"

@@ -29,6 +29,8 @@ type explanation struct {
 	Routes     []incident.Verdict `json:"routes"`
 	WorkflowID string             `json:"workflow_id"`
 	Missing    []string           `json:"missing"`
+	// Lacks are the fields that routes need and the event does not state.
+	Lacks []string `json:"lacks,omitempty"`
 }
 
 func (s *session) explainCommand() *cobra.Command {
@@ -122,9 +124,14 @@ func explain(event *incident.Event, router *incident.Router, tenant string) expl
 		return e
 	}
 	inc := &event.Incident
-	e.Incident = inc
+	e.Lacks = event.Lacks
 	route, verdicts := router.Match(inc)
 	e.Routes = append(e.Routes, verdicts...)
+	if route == nil && inc.SelfReport {
+		e.Ignored = incident.Unmatched(inc, verdicts)
+		return e
+	}
+	e.Incident = inc
 	if route != nil {
 		e.Route = route.Name
 		e.WorkflowID = signals.WorkflowID(route, tenant, inc)
@@ -160,6 +167,9 @@ func writeExplanation(w io.Writer, e *explanation, number, of int) error {
 	t.indent = "  "
 	t.fieldRows(e.Incident)
 	t.indent = ""
+	if len(e.Lacks) > 0 {
+		t.row("not stated", strings.Join(e.Lacks, ", ")+" (the starter counts it in firebreak_incomplete_events_total)")
+	}
 	t.row("routes")
 	for _, v := range e.Routes {
 		mark := "✗"

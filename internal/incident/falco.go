@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // falco is the adapter of Falco's JSON alerts (json_output, as http_output
@@ -19,9 +18,10 @@ import (
 // output_fields, and so in Incident.Fields.
 //
 // A plain alert knows no policy, no agent and no host ID, so Sysdig's response
-// actions need enrichment first. falcosidekick's "Test rule" and Falco's own
-// internal alerts are mapped like any other: the routes decide, and a test that
-// went another way than an alert would prove nothing.
+// actions need enrichment first. What Falco and falcosidekick report of themselves
+// is a self-report: dropped system calls, a metrics snapshot, the "Test rule" of
+// falcosidekick's /test. A connection is tested with a test, but nothing is to be
+// captured or killed for one.
 func falco() adapter {
 	return adapter{
 		name: "falco",
@@ -31,7 +31,10 @@ func falco() adapter {
 			return named && ranked && (o.object("output_fields") != nil || o.has("time") && o.has("source")) &&
 				!slices.ContainsFunc(sysdigKeys, o.has)
 		},
-		events: func(o object) []Event { return []Event{{Incident: falcoIncident(o)}} },
+		events: func(o object) []Event {
+			_, ranked := falcoSeverity(o.text("priority"))
+			return []Event{event(falcoIncident(o), ranked)}
+		},
 	}
 }
 
@@ -53,37 +56,39 @@ func falcoSeverity(priority string) (Severity, bool) {
 	return Severity(at), at >= 0
 }
 
-// hostSources are the sources of events on the host that Falco runs on: system
-// calls, which have no source before 0.30 and "syscalls" from falcosidekick
-// then, and Falco itself. A plugin's event (CloudTrail, Okta, the Kubernetes
-// audit log) happened elsewhere, and must not lead to an action on that host.
-var hostSources = []string{"", "syscall", "syscalls", "internal"}
-
 func falcoIncident(o object) Incident {
-	fields := o.textMap("output_fields")
+	fields := outputFields(o)
+	source := strings.ToLower(o.id("source"))
 	i := Incident{
-		Source:     o.text("source"),
-		Rule:       Rule{Name: o.text("rule"), Tags: o.texts("tags")},
+		Source:     o.id("source"),
+		Rule:       Rule{Name: o.id("rule"), Tags: o.texts("tags")},
 		Output:     cmp.Or(o.text("output"), o.text("message")),
-		OccurredAt: falcoTime(o),
+		OccurredAt: instant(o, newProperties(fields)),
 	}
 	i.Severity, _ = falcoSeverity(o.text("priority"))
-	i.ID = falcoID(o, i.OccurredAt, fields)
-	i.describe(nil, fields)
-	if slices.Contains(hostSources, i.Source) {
-		i.Host.Name = o.text("hostname")
-	}
+	i.ID = falcoID(o, newProperties(fields))
+	i.SelfReport = source == "internal" || strings.HasPrefix(strings.ToLower(i.Rule.Name), "falco internal:")
+	i.describe(nil, fields, envelope{hostName: o.text("hostname"), elsewhere: !slices.Contains(hostSources, source)})
 	i.Derive()
 	return i
 }
 
-// falcoTime is when the alert's event happened. evt.time, nanoseconds, is the
-// same instant, and counts where time has no fraction or is not there.
-func falcoTime(o object) time.Time {
-	t := parseTime(o.text("time"))
-	n, ok := o.object("output_fields").integer("evt.time")
-	if exact := unixTime(n); ok && (t.IsZero() || exact.Truncate(time.Second).Equal(t)) {
-		return exact
+// outputFields returns the fields of an alert. A sender that flattens documents
+// puts them at the top level, each under a name that begins with that of the
+// object: output_fields_proc_pid.
+func outputFields(o object) map[string]string {
+	const key = "output_fields"
+	fields := o.textMap(key)
+	for k, v := range o {
+		name, is := strings.CutPrefix(plainName(k), plainName(key))
+		if !is || k == key {
+			continue
+		}
+		if inner, nested := v.(map[string]any); nested {
+			flatten(fields, name, inner)
+		} else if s := text(v); s != "" && name != "" && fields[name] == "" && len(name) <= maxKey {
+			fields[name] = s
+		}
 	}
-	return t
+	return fields
 }

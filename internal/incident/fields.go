@@ -1,10 +1,12 @@
 package incident
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Everything in this file runs inside workflows: it must give the same answer
@@ -19,23 +21,52 @@ type field struct {
 	set func(*Incident, string) error
 }
 
-// textField is a field that analysts may set to any text.
+// textField is free text, which analysts may set to any text.
 func textField(path string, at func(*Incident) *string) field {
-	return checkedField(path, at, func(v string) (string, error) { return v, nil })
-}
-
-// checkedField is a text field whose value is checked and normalised.
-func checkedField(path string, at func(*Incident) *string, check func(string) (string, error)) field {
 	return field{
 		path: path,
 		get:  func(i *Incident) string { return *at(i) },
 		set: func(i *Incident, v string) error {
-			checked, err := check(v)
+			*at(i) = v
+			return nil
+		},
+	}
+}
+
+// shapedField is an identifier of some shape. The same check holds for the values
+// of events, which lack the field when it fails.
+func shapedField(path string, at func(*Incident) *string, of shape) field {
+	return field{
+		path: path,
+		get:  func(i *Incident) string { return *at(i) },
+		set: func(i *Incident, v string) error {
+			v = identifier(v)
+			if v == "" {
+				return errNoValue
+			}
+			kept, err := of(v)
 			if err == nil {
-				*at(i) = checked
+				*at(i) = kept
 			}
 			return err
 		},
+	}
+}
+
+// errNoValue refuses a word for "no value" as an identifier.
+var errNoValue = errors.New("the value means that there is none; expected its text")
+
+// numberField is a whole number; 0 is absence.
+func numberField(path string, at func(*Incident) *int64, set func(*Incident, string) error) field {
+	return field{
+		path: path,
+		get: func(i *Incident) string {
+			if *at(i) == 0 {
+				return ""
+			}
+			return strconv.FormatInt(*at(i), 10)
+		},
+		set: set,
 	}
 }
 
@@ -46,8 +77,8 @@ func readField(path string, get func(*Incident) string) field { return field{pat
 var fields = []field{
 	readField("id", func(i *Incident) string { return i.ID }),
 	readField("source", func(i *Incident) string { return i.Source }),
-	textField("tenant.id", func(i *Incident) *string { return &i.Tenant.ID }),
-	textField("tenant.name", func(i *Incident) *string { return &i.Tenant.Name }),
+	shapedField("tenant.id", func(i *Incident) *string { return &i.Tenant.ID }, number),
+	shapedField("tenant.name", func(i *Incident) *string { return &i.Tenant.Name }, line),
 	readField("rule.name", func(i *Incident) string { return i.Rule.Name }),
 	readField("rule.type", func(i *Incident) string { return i.Rule.Type }),
 	readField("policy.id", func(i *Incident) string { return i.Policy.ID }),
@@ -57,34 +88,37 @@ var fields = []field{
 	readField("priority", func(i *Incident) string { return string(i.Priority) }),
 	readField("output", func(i *Incident) string { return i.Output }),
 	readField("event_url", func(i *Incident) string { return i.EventURL }),
-	textField("host.id", func(i *Incident) *string { return &i.Host.ID }),
-	textField("host.name", func(i *Incident) *string { return &i.Host.Name }),
-	checkedField("host.mac", func(i *Incident) *string { return &i.Host.MAC }, checkMAC),
-	textField("host.agent_id", func(i *Incident) *string { return &i.Host.AgentID }),
-	checkedField("container.id", func(i *Incident) *string { return &i.Container.ID }, checkContainerID),
-	textField("container.name", func(i *Incident) *string { return &i.Container.Name }),
-	textField("container.image", func(i *Incident) *string { return &i.Container.Image }),
-	textField("container.tag", func(i *Incident) *string { return &i.Container.Tag }),
-	textField("container.image_id", func(i *Incident) *string { return &i.Container.ImageID }),
-	textField("kubernetes.cluster", func(i *Incident) *string { return &i.Kubernetes.Cluster }),
-	textField("kubernetes.namespace", func(i *Incident) *string { return &i.Kubernetes.Namespace }),
-	textField("kubernetes.pod", func(i *Incident) *string { return &i.Kubernetes.Pod }),
-	textField("kubernetes.node", func(i *Incident) *string { return &i.Kubernetes.Node }),
-	textField("kubernetes.workload_name", func(i *Incident) *string { return &i.Kubernetes.WorkloadName }),
-	textField("kubernetes.workload_type", func(i *Incident) *string { return &i.Kubernetes.WorkloadType }),
-	textField("cloud.provider", func(i *Incident) *string { return &i.Cloud.Provider }),
-	textField("cloud.account", func(i *Incident) *string { return &i.Cloud.Account }),
-	textField("cloud.region", func(i *Incident) *string { return &i.Cloud.Region }),
-	textField("cloud.instance", func(i *Incident) *string { return &i.Cloud.Instance }),
-	{path: "process.pid", get: getPID, set: setPID},
-	textField("process.name", func(i *Incident) *string { return &i.Process.Name }),
+	shapedField("host.id", func(i *Incident) *string { return &i.Host.ID }, name),
+	shapedField("host.name", func(i *Incident) *string { return &i.Host.Name }, name),
+	shapedField("host.mac", func(i *Incident) *string { return &i.Host.MAC }, macAddress),
+	shapedField("host.agent_id", func(i *Incident) *string { return &i.Host.AgentID }, number),
+	{path: "container.id", get: func(i *Incident) string { return i.Container.ID }, set: setContainerID},
+	shapedField("container.name", func(i *Incident) *string { return &i.Container.Name }, name),
+	shapedField("container.image", func(i *Incident) *string { return &i.Container.Image }, name),
+	shapedField("container.tag", func(i *Incident) *string { return &i.Container.Tag }, name),
+	shapedField("container.image_id", func(i *Incident) *string { return &i.Container.ImageID }, name),
+	shapedField("kubernetes.cluster", func(i *Incident) *string { return &i.Kubernetes.Cluster }, name),
+	shapedField("kubernetes.namespace", func(i *Incident) *string { return &i.Kubernetes.Namespace }, name),
+	shapedField("kubernetes.pod", func(i *Incident) *string { return &i.Kubernetes.Pod }, name),
+	shapedField("kubernetes.node", func(i *Incident) *string { return &i.Kubernetes.Node }, name),
+	shapedField("kubernetes.workload_name", func(i *Incident) *string { return &i.Kubernetes.WorkloadName }, name),
+	shapedField("kubernetes.workload_type", func(i *Incident) *string { return &i.Kubernetes.WorkloadType }, name),
+	readField("kubernetes.resource", func(i *Incident) string { return i.Kubernetes.Resource }),
+	shapedField("cloud.provider", func(i *Incident) *string { return &i.Cloud.Provider }, name),
+	shapedField("cloud.account", func(i *Incident) *string { return &i.Cloud.Account }, name),
+	shapedField("cloud.region", func(i *Incident) *string { return &i.Cloud.Region }, name),
+	shapedField("cloud.instance", func(i *Incident) *string { return &i.Cloud.Instance }, name),
+	readField("cloud.resource", func(i *Incident) string { return i.Cloud.Resource }),
+	numberField("process.pid", func(i *Incident) *int64 { return &i.Process.PID }, setPID),
+	numberField("process.start_time", func(i *Incident) *int64 { return &i.Process.StartTime }, setStartTime),
+	shapedField("process.name", func(i *Incident) *string { return &i.Process.Name }, line),
 	textField("process.cmdline", func(i *Incident) *string { return &i.Process.Cmdline }),
 	textField("process.cwd", func(i *Incident) *string { return &i.Process.Cwd }),
-	textField("process.exe", func(i *Incident) *string { return &i.Process.Exe }),
-	textField("process.parent", func(i *Incident) *string { return &i.Process.Parent }),
-	textField("process.sha256", func(i *Incident) *string { return &i.Process.SHA256 }),
-	textField("file.path", func(i *Incident) *string { return &i.File.Path }),
-	textField("user", func(i *Incident) *string { return &i.User }),
+	shapedField("process.exe", func(i *Incident) *string { return &i.Process.Exe }, line),
+	shapedField("process.parent", func(i *Incident) *string { return &i.Process.Parent }, line),
+	shapedField("process.sha256", func(i *Incident) *string { return &i.Process.SHA256 }, sha256Digest),
+	shapedField("file.path", func(i *Incident) *string { return &i.File.Path }, absolutePath),
+	shapedField("user", func(i *Incident) *string { return &i.User }, line),
 }
 
 // findField is the field of that path, and false for one that does not exist.
@@ -133,7 +167,7 @@ const ownField = "fields."
 // "fields.ct.user.arn"; "" when it is absent.
 func (i *Incident) Lookup(path string) string {
 	if own, is := strings.CutPrefix(path, ownField); is {
-		return present(i.Fields[own])
+		return identifier(i.Fields[own])
 	}
 	value, _ := i.Field(path)
 	return value
@@ -145,14 +179,14 @@ func (i *Incident) Lookup(path string) string {
 func (i *Incident) SetField(path, value string) error {
 	f, known := findField(path)
 	if !known || f.set == nil {
-		return fmt.Errorf("field %q: want one of %s", path, strings.Join(AmendablePaths(), ", "))
+		return fmt.Errorf("field %q: expected one of %s", path, strings.Join(AmendablePaths(), ", "))
 	}
 	value = strings.TrimSpace(value)
 	if present(value) == "" {
-		return fmt.Errorf("field %s: the value is empty; want its text", path)
+		return fmt.Errorf("field %s: the value is empty; expected its text", path)
 	}
 	if len(value) > maxText {
-		return fmt.Errorf("field %s: the value has %d bytes; want at most %d", path, len(value), maxText)
+		return fmt.Errorf("field %s: the value has %d bytes; must be at most %d", path, len(value), maxText)
 	}
 	if err := f.set(i, value); err != nil {
 		return fmt.Errorf("field %s: %w", path, err)
@@ -174,11 +208,13 @@ func (i *Incident) Missing(paths ...string) []string {
 // FillFrom fills the absent fields that an analyst might also have supplied
 // from other, another account of the same target, and lists what it filled.
 // The container, and the process with its user and file, are left alone when
-// other tells of another one: half of one process and half of another would be
-// a process to kill that nobody ever saw.
+// other is about another one, or one of the two is about the host itself: half of
+// one process and half of another would be a process to kill that does not exist.
+// An incident whose container is unknown gets one if other names it; it does not
+// become one of the host itself, because what is asked for was chosen before.
 func (i *Incident) FillFrom(other *Incident) []string {
-	sameContainer := agree(i, other, "container.id")
-	sameProcess := sameContainer && agree(i, other, "process.pid", "process.name", "process.cmdline")
+	sameContainer := agree(i, other, "container.id") && !(i.HostLevel && !other.saysNoContainer()) && !(other.HostLevel && !i.saysNoContainer())
+	sameProcess := sameContainer && agree(i, other, "process.pid", "process.name", "process.cmdline") && sameStart(i, other)
 	var filled []string
 	for _, f := range fields {
 		group, _, _ := strings.Cut(f.path, ".")
@@ -202,6 +238,10 @@ func (i *Incident) FillFrom(other *Incident) []string {
 	return filled
 }
 
+// saysNoContainer reports whether nothing is known of a container: the event is
+// about the host itself, or says nothing of its container.
+func (i *Incident) saysNoContainer() bool { return i.Container == Container{} }
+
 // agree reports whether none of the paths has different values in a and b.
 func agree(a, b *Incident, paths ...string) bool {
 	for _, path := range paths {
@@ -214,34 +254,43 @@ func agree(a, b *Incident, paths ...string) bool {
 	return true
 }
 
-func checkMAC(v string) (string, error) {
-	mac, ok := parseMAC(v)
-	if !ok {
-		return "", fmt.Errorf("value %q: want a MAC address, like 42:01:0a:80:00:05", v)
-	}
-	return mac, nil
+// sameStart reports whether two processes did not start at different times. A float
+// on the way rounds the nanoseconds.
+func sameStart(a, b *Incident) bool {
+	return a.Process.StartTime == 0 || b.Process.StartTime == 0 ||
+		time.Duration(a.Process.StartTime-b.Process.StartTime).Abs() < time.Microsecond
 }
 
-func checkContainerID(v string) (string, error) {
-	id := shortContainerID(v)
-	if id == "" {
-		return "", fmt.Errorf("value %q means the host itself: want a container ID, like 6949e5f10829", v)
+// setContainerID names the container. An incident that has one is not about the
+// host itself.
+func setContainerID(i *Incident, v string) error {
+	if strings.EqualFold(v, hostContainer) {
+		return fmt.Errorf("value %q means the host itself: must be a container ID, like 6949e5f10829", v)
 	}
-	return id, nil
-}
-
-func getPID(i *Incident) string {
-	if i.Process.PID == 0 {
-		return ""
+	id, err := containerID(v)
+	if err != nil {
+		return err
 	}
-	return strconv.FormatInt(i.Process.PID, 10)
-}
-
-func setPID(i *Incident, v string) error {
-	pid, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || pid <= 0 {
-		return fmt.Errorf("value %q: want the number of a process on the host, 1 or more", v)
-	}
-	i.Process.PID = pid
+	i.Container.ID, i.HostLevel = id, false
 	return nil
+}
+
+// setPID names the process. The start time of another one is forgotten.
+func setPID(i *Incident, v string) error {
+	pid, err := processID(v)
+	if err != nil {
+		return err
+	}
+	if pid != i.Process.PID {
+		i.Process.PID, i.Process.StartTime = pid, 0
+	}
+	return nil
+}
+
+func setStartTime(i *Incident, v string) error {
+	start, err := startTime(v)
+	if err == nil {
+		i.Process.StartTime = start
+	}
+	return err
 }

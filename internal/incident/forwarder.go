@@ -1,8 +1,10 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // forwarder is the adapter of Sysdig Secure's Event Forwarder, integration
@@ -31,7 +33,8 @@ func forwarder() adapter {
 			if kind := o.text("type"); kind != policyType {
 				return []Event{{Ignored: fmt.Sprintf("type %q: only policy events are incidents", kind)}}
 			}
-			return []Event{{Incident: forwarderIncident(o)}}
+			_, ranked := severityOf(o)
+			return []Event{event(forwarderIncident(o, o["containerId"] == ""), ranked)}
 		},
 	}
 }
@@ -54,38 +57,45 @@ func forwards(o object) bool {
 		(o.has("timestampRFC3339Nano") || o.has("agentId") && slices.Contains(activityTypes, kind))
 }
 
-func forwarderIncident(o object) Incident {
+// forwarderIncident is the incident of an event that has the forwarder's envelope.
+// noContainer reports that this envelope states that there is no container: the
+// forwarder's does by an empty containerId, which is not the same as none.
+func forwarderIncident(o object, noContainer bool) Incident {
 	content := o.object("content")
 	i := Incident{
-		ID:         o.identity(),
-		Source:     o.text("source"),
-		Tenant:     Tenant{ID: o.text("customerId")},
-		Rule:       Rule{Name: content.text("ruleName"), Type: content.text("ruleType"), Tags: content.texts("ruleTags")},
-		Policy:     Policy{ID: content.text("policyId"), Name: o.text("name")},
+		Source:     o.id("source"),
+		Tenant:     Tenant{ID: shaped(number, o.id("customerId"))},
+		Rule:       Rule{Name: content.id("ruleName"), Type: content.id("ruleType"), Tags: content.texts("ruleTags")},
+		Policy:     Policy{ID: content.id("policyId"), Name: o.id("name")},
 		Output:     content.text("output"),
 		OccurredAt: occurredAt(o),
 		Host:       sysdigHost(o),
-		Container:  Container{ID: o.text("containerId")},
 		Actions:    policyActions(o.list("actions")),
 	}
+	fields := content.properties("fields")
+	i.Rule.Name = cmp.Or(i.Rule.Name, identifier(fields["falco.rule"]))
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = content.integer("policyVersion")
-	i.describe(o.textMap("labels"), content.textMap("fields"))
+	i.describe(o.properties("labels"), fields, envelope{
+		containerID: o.text("containerId"), noContainer: noContainer, inContainer: inContainer(o),
+	})
+	i.ID = sysdigID(o, &i)
 	i.Derive()
 	return i
 }
 
-// sysdigHost is what the envelope of a Sysdig event says of the host.
+// inContainer reports whether sourceDetails say that it happened in a container: the
+// forwarder names the key sourceSubType, the events API subType.
+func inContainer(o object) bool {
+	details := o.object("sourceDetails")
+	return strings.EqualFold(cmp.Or(details.id("sourceSubType"), details.id("subType")), "container")
+}
+
+// sysdigHost is what the envelope of a Sysdig event says of the host. Sysdig writes
+// agent 0 where no agent saw the event.
 func sysdigHost(o object) Host {
-	var h Host
-	for _, key := range []string{"machineId", "hostMac"} {
-		if mac := o.text(key); h.MAC == "" {
-			h.MAC = NormaliseMAC(mac)
-		}
+	return Host{
+		MAC:     cmp.Or(shaped(macAddress, o.text("machineId")), shaped(macAddress, o.text("hostMac"))),
+		AgentID: shaped(number, o.id("agentId")),
 	}
-	// Sysdig writes agent 0 where no agent saw the event.
-	if agent := o.text("agentId"); agent != "0" {
-		h.AgentID = agent
-	}
-	return h
 }

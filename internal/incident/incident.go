@@ -6,6 +6,7 @@ package incident
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -19,7 +20,13 @@ type Incident struct {
 	// Source is the event source as the sender names it, for example "syscall".
 	Source string `json:"source,omitzero"`
 	Tenant Tenant `json:"tenant,omitzero"`
-	Rule   Rule   `json:"rule,omitzero"`
+	// SelfReport reports that a product tells of itself, not of a threat: Falco of
+	// dropped system calls or its metrics, falcosidekick of its own test. It opens no
+	// incident, unless a route has [Route.SelfReports].
+	SelfReport bool `json:"self_report,omitzero"`
+	Rule       Rule `json:"rule,omitzero"`
+	// Mitre is derived from the rule's tags by [Incident.Derive].
+	Mitre  Mitre  `json:"mitre,omitzero"`
 	Policy Policy `json:"policy,omitzero"`
 	// Severity is Sysdig's: 0 is the worst, 7 the mildest.
 	Severity Severity `json:"severity"`
@@ -63,6 +70,14 @@ type Rule struct {
 	Tags []string `json:"tags,omitempty"`
 }
 
+// Mitre are the tactics and techniques of MITRE ATT&CK that the rule's tags name.
+type Mitre struct {
+	// Tactics by name, such as "credential_access".
+	Tactics []string `json:"tactics,omitempty"`
+	// Techniques by ID, such as "T1496" or "T1552.001".
+	Techniques []string `json:"techniques,omitempty"`
+}
+
 // Policy is the Sysdig policy that holds the rule.
 type Policy struct {
 	ID      string `json:"id,omitzero"`
@@ -99,14 +114,21 @@ type Kubernetes struct {
 	Node         string `json:"node,omitzero"`
 	WorkloadName string `json:"workload_name,omitzero"`
 	WorkloadType string `json:"workload_type,omitzero"`
+	// Resource is what an audit event is about where that is no pod, as
+	// "clusterrolebindings/admins".
+	Resource string `json:"resource,omitzero"`
 }
 
-// Cloud is the cloud account and instance.
+// Cloud is the cloud account and instance, or the account of another service, such
+// as an organisation at GitHub.
 type Cloud struct {
 	Provider string `json:"provider,omitzero"`
 	Account  string `json:"account,omitzero"`
 	Region   string `json:"region,omitzero"`
 	Instance string `json:"instance,omitzero"`
+	// Resource is what an event of the account is about, for example a bucket or a
+	// repository.
+	Resource string `json:"resource,omitzero"`
 }
 
 // Process is the offending process. PID is its number on the host, which
@@ -205,6 +227,7 @@ func (p Priority) Key() int {
 
 // Derive fills the values that follow from others. Adapters call it last.
 func (i *Incident) Derive() {
+	i.Mitre = mitreOf(i.Rule.Tags)
 	i.SeverityLabel = i.Severity.Label()
 	i.Priority = i.Severity.Priority()
 }
@@ -214,8 +237,8 @@ func (i *Incident) Derive() {
 // container's nor the host's: no action on either is offered for it.
 func (i *Incident) ContainerUnknown() bool { return i.Container.ID == "" && !i.HostLevel }
 
-// Target is what the incident is about, for people: the container and its
-// host, the host, or the cloud account and user.
+// Target is what the incident is about, for people: the container and its host, the
+// host, the cloud account and user, the pod or another resource, or the user.
 func (i *Incident) Target() string {
 	switch {
 	case i.Container.ID != "" && i.Host.Name != "":
@@ -226,8 +249,16 @@ func (i *Incident) Target() string {
 		return "host " + i.Host.Name
 	case i.Cloud.Account != "" && i.User != "":
 		return fmt.Sprintf("%s in account %s", i.User, i.Cloud.Account)
+	case i.Kubernetes.Pod != "":
+		return "pod " + strings.TrimPrefix(i.Kubernetes.Namespace+"/"+i.Kubernetes.Pod, "/")
+	case i.Kubernetes.Resource != "":
+		return strings.TrimPrefix(i.Kubernetes.Namespace+" "+i.Kubernetes.Resource, " ")
 	case i.Cloud.Account != "":
 		return "account " + i.Cloud.Account
+	case i.Cloud.Resource != "":
+		return i.Cloud.Resource
+	case i.User != "":
+		return "user " + i.User
 	default:
 		return "event " + i.ID
 	}

@@ -15,21 +15,22 @@ func legacy() adapter {
 			return o.has("policyId") && (o.list("fields") != nil || o.list("eventLabels") != nil) &&
 				!o.has("type") && !o.has("content") && !o.has("entities")
 		},
-		events: func(o object) []Event { return []Event{{Incident: legacyIncident(o)}} },
+		events: func(o object) []Event {
+			_, ranked := severityOf(o)
+			return []Event{event(legacyIncident(o), ranked)}
+		},
 	}
 }
 
 func legacyIncident(o object) Incident {
 	fields := o.pairs("fields")
 	i := Incident{
-		ID:         o.identity(),
-		Tenant:     Tenant{ID: o.text("customerId")},
-		Rule:       Rule{Name: cmp.Or(o.text("ruleName"), fields["falco.rule"]), Type: o.text("ruleType"), Tags: o.texts("ruleTags")},
-		Policy:     Policy{ID: o.text("policyId"), Name: o.text("name")},
+		Tenant:     Tenant{ID: shaped(number, o.id("customerId"))},
+		Rule:       Rule{Name: cmp.Or(o.id("ruleName"), identifier(fields["falco.rule"])), Type: o.id("ruleType"), Tags: o.texts("ruleTags")},
+		Policy:     Policy{ID: o.id("policyId"), Name: o.id("name")},
 		Output:     o.text("output"),
 		OccurredAt: occurredAt(o),
 		Host:       sysdigHost(o),
-		Container:  Container{ID: o.text("containerId")},
 		Actions:    policyActions(o.list("actionResults")),
 	}
 	if exact, ok := o.integer("timestampNs"); ok && exact > 0 {
@@ -37,7 +38,8 @@ func legacyIncident(o object) Incident {
 	}
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = o.integer("policyVersion")
-	i.describe(o.pairs("eventLabels"), fields)
+	i.describe(o.pairs("eventLabels"), fields, envelope{containerID: o.text("containerId"), noContainer: o["containerId"] == ""})
+	i.ID = sysdigID(o, &i)
 	i.Derive()
 	return i
 }

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,13 +18,17 @@ const (
 	cutMark    = "…[cut]"
 )
 
-// Values that senders write for "there is none".
+// clockSkew is how much the clocks of two machines may differ.
+const clockSkew = 5 * time.Minute
+
+// Values that Falco writes for "no value" and for the host itself.
 const (
 	notAvailable  = "<NA>"
 	hostContainer = "host" // Falco's container ID for the host itself
 )
 
-// present is s, or "" when s says that there is no value.
+// present returns s as free text, and "" when s is blank or Falco's word for "no
+// value". Identifiers have more such words: see identifier.
 func present(s string) string {
 	if strings.TrimSpace(s) == "" || s == notAvailable {
 		return ""
@@ -79,24 +84,12 @@ func without(s, characters string) string {
 	}, s)
 }
 
-// NormaliseMAC writes a MAC address in lower case with colons. What is no MAC
-// address comes back as it is: an adapter does not judge, and Sysdig's lookup
-// by MAC simply will not find it.
+// NormaliseMAC writes a MAC address in lower case with colons, behind the machine
+// ID prefix of an agent if there is one. What is no MAC address is returned as it
+// is.
 func NormaliseMAC(s string) string {
-	if mac, ok := parseMAC(s); ok {
+	if mac, err := macAddress(s); err == nil {
 		return mac
-	}
-	return s
-}
-
-// shortContainerID is the 12-digit form that Sysdig uses of a full,
-// 64-digit container ID; "host" is absence.
-func shortContainerID(s string) string {
-	if s == hostContainer {
-		return ""
-	}
-	if len(s) == 64 && strings.Trim(strings.ToLower(s), "0123456789abcdef") == "" {
-		return s[:12]
 	}
 	return s
 }
@@ -124,7 +117,7 @@ func unixTime(n int64) time.Time {
 // passes them through one (Elasticsearch's ingest pipelines do) rounds them by
 // up to 128 ns; the textual timestamp next to them then still has them all.
 func occurredAt(o object) time.Time {
-	textual := parseTime(o.text("timestampRFC3339Nano"))
+	textual := parseTime(cmp.Or(o.text("timestampRFC3339Nano"), o.text("timestamp")))
 	n, ok := o.integer("timestamp")
 	if !ok || n <= 0 || !textual.IsZero() && float64(n) == float64(textual.UnixNano()) {
 		return textual

@@ -10,6 +10,15 @@ import "cmp"
 // microseconds. The channel tells of the first event per policy and rule in
 // five minutes, and one message may tell of several: every policy event of
 // every entity is an incident of its own.
+//
+// The form of 2018 ("Policy 59: …", in Sysdig's documentation of that time) is the
+// same but for this: labels and fields are arrays of {"key","value"} objects, the
+// rule's name is only among the fields, as falco.rule, and the host's and the
+// container's names are the two elements of metrics.
+//
+// An empty containerId says nothing here. No recorded notification is about a host
+// itself, so it is not known whether the channel also writes one for a container
+// whose ID it does not know.
 func notification() adapter {
 	return adapter{
 		name: "sysdig-notification",
@@ -44,7 +53,8 @@ func notificationEvents(o object) []Event {
 				events = append(events, Event{Ignored: "a policy event that is not an object"})
 				continue
 			}
-			events = append(events, Event{Incident: notificationIncident(o, policyEvent, policies)})
+			i, ranked := notificationIncident(o, policyEvent, policies)
+			events = append(events, event(i, ranked))
 		}
 	}
 	if len(events) == 0 {
@@ -54,31 +64,39 @@ func notificationEvents(o object) []Event {
 	return events
 }
 
-func notificationIncident(message, event object, policies map[string]string) Incident {
-	i := Incident{
-		ID:         event.identity(),
-		Source:     message.text("source"),
-		Tenant:     Tenant{ID: cmp.Or(event.text("customerId"), message.text("customerId"))},
-		Rule:       Rule{Name: event.text("ruleName"), Type: event.text("ruleType"), Tags: event.texts("ruleTags")},
-		Policy:     Policy{ID: event.text("policyId"), Name: cmp.Or(policies[event.text("policyId")], event.text("name"))},
+// notificationIncident maps one policy event of a message, and reports whether its
+// severity is stated.
+func notificationIncident(message, event object, policies map[string]string) (i Incident, ranked bool) {
+	labels, fields := event.properties("eventLabels"), event.properties("fields")
+	i = Incident{
+		Source:     message.id("source"),
+		Tenant:     Tenant{ID: shaped(number, cmp.Or(event.id("customerId"), message.id("customerId")))},
+		Rule:       Rule{Name: cmp.Or(event.id("ruleName"), identifier(fields["falco.rule"])), Type: event.id("ruleType"), Tags: event.texts("ruleTags")},
+		Policy:     Policy{ID: event.id("policyId"), Name: cmp.Or(policies[event.id("policyId")], event.id("name"))},
 		Output:     event.text("output"),
 		EventURL:   message.object("event").text("url"),
 		OccurredAt: occurredAt(event),
-		Host:       Host{MAC: NormaliseMAC(cmp.Or(event.text("hostMac"), event.text("machineId"))), AgentID: event.text("agentId")},
-		Container:  Container{ID: event.text("containerId")},
+		Host:       sysdigHost(event),
 		Actions:    policyActions(event.list("actionResults")),
 	}
 	if i.OccurredAt.IsZero() {
 		i.OccurredAt = occurredAt(message)
 	}
-	var known bool
-	if i.Severity, known = severityOf(event); !known {
-		i.Severity, _ = severityOf(message.object("alert"))
+	if i.Severity, ranked = severityOf(event); !ranked {
+		i.Severity, ranked = severityOf(message.object("alert"))
 	}
 	i.Policy.Version, _ = event.integer("policyVersion")
-	i.describe(event.textMap("eventLabels"), event.textMap("fields"))
+	says := envelope{containerID: event.text("containerId")}
+	if metrics := event.list("metrics"); len(metrics) == 2 {
+		says.hostName = text(metrics[0])
+		if labels["container.name"] == "" {
+			labels["container.name"] = text(metrics[1])
+		}
+	}
+	i.describe(labels, fields, says)
+	i.ID = sysdigID(event, &i)
 	i.Derive()
-	return i
+	return i, ranked
 }
 
 // policyNames are the names of an entity's policies by their IDs.
@@ -86,8 +104,8 @@ func policyNames(entity object) map[string]string {
 	names := map[string]string{}
 	for _, p := range entity.list("policies") {
 		policy, _ := p.(map[string]any)
-		if id := object(policy).text("id"); names[id] == "" {
-			names[id] = object(policy).text("name")
+		if id := object(policy).id("id"); names[id] == "" {
+			names[id] = object(policy).id("name")
 		}
 	}
 	return names

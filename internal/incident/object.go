@@ -49,11 +49,31 @@ func (o object) list(key string) []any {
 // text is the value under key as text, bounded, and "" when absent.
 func (o object) text(key string) string { return text(o[key]) }
 
+// id returns the value under key as an identifier, "" when it is absent. A number
+// that was rounded to a float has the digits of a whole one again.
+func (o object) id(key string) string {
+	if _, is := o[key].(json.Number); is {
+		if n, whole := o.integer(key); whole {
+			return strconv.FormatInt(n, 10)
+		}
+	}
+	return identifier(o.text(key))
+}
+
 // boolean is true for true and "true".
 func (o object) boolean(key string) bool { return text(o[key]) == "true" }
 
 // integer is the value under key as an integer: a number or its decimal text.
 func (o object) integer(key string) (int64, bool) { return integer(text(o[key])) }
+
+// properties returns the labels or fields under key: an object, or the array of
+// {"key","value"} objects of Sysdig's older payloads.
+func (o object) properties(key string) map[string]string {
+	if o.list(key) != nil {
+		return o.pairs(key)
+	}
+	return o.textMap(key)
+}
 
 // texts is the array under key as texts, absent ones left out; a single text
 // is an array of one.
@@ -116,16 +136,16 @@ func (o object) pairs(key string) map[string]string {
 	return m
 }
 
-// identity is the message's own ID, or one from its content when it has none.
+// identity returns the message's own ID, or one from its content when it has none.
 func (o object) identity() string {
-	if id := o.text("id"); id != "" {
+	if id := o.id("id"); id != "" {
 		return id
 	}
 	return o.digest()
 }
 
-// digest identifies the object by its content, in whatever order and with
-// whatever blanks it was written.
+// digest identifies the object by its content, in whatever order and with whatever
+// blanks it was written.
 func (o object) digest() string {
 	canonical, err := json.Marshal(o)
 	if err != nil {

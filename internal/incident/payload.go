@@ -36,8 +36,25 @@ type Event struct {
 	// Ignored is why a recognised element is no incident, for example that it
 	// is a platform audit event.
 	Ignored string
+	// Lacks are the fields that routes need and the message does not state, by their
+	// paths: rule.name, severity, occurred_at. Its severity is the mildest then.
+	Lacks []string
 	// Raw is the element as it was sent, with all that was around the message.
 	Raw json.RawMessage
+}
+
+// event is the event of an incident; ranked reports that its severity is stated.
+func event(i Incident, ranked bool) Event {
+	e := Event{Incident: i}
+	for _, needed := range []struct {
+		path   string
+		stated bool
+	}{{"rule.name", i.Rule.Name != ""}, {"severity", ranked}, {"occurred_at", !i.OccurredAt.IsZero()}} {
+		if !needed.stated {
+			e.Lacks = append(e.Lacks, needed.path)
+		}
+	}
+	return e
 }
 
 // MalformedError says where a payload stops being JSON that Parse can take.

@@ -15,7 +15,14 @@ func (i *Incident) Retarget(settings []Setting) []error {
 	for _, s := range settings {
 		known, _ := was.Field(s.Path)
 		probe := was
-		if known == "" || probe.SetField(s.Path, s.Value) != nil {
+		if probe.SetField(s.Path, s.Value) != nil {
+			continue
+		}
+		if was.HostLevel && strings.HasPrefix(s.Path, "container.") {
+			i.forget(s.Path) // what happened on the host itself did not happen in a container
+			continue
+		}
+		if known == "" {
 			continue
 		}
 		if now, _ := probe.Field(s.Path); now != known {
@@ -66,6 +73,6 @@ func (i *Incident) forget(path string) {
 		i.Process, i.User, i.Fields = Process{}, "", nil
 		return
 	}
-	i.Container, i.Process, i.File, i.User = Container{}, Process{}, File{}, ""
+	i.HostLevel, i.Container, i.Process, i.File, i.User = false, Container{}, Process{}, File{}, ""
 	i.Labels, i.Fields = nil, nil
 }

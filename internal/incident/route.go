@@ -14,6 +14,11 @@ type Route struct {
 	Name string `yaml:"name" json:"name"`
 	// When is a CEL condition over `incident`, in the JSON names of [Incident].
 	When string `yaml:"when" json:"when"`
+	// SelfReports also lets the route match what products report of themselves
+	// ([Incident.SelfReport]), if its condition holds for it. No other route does, so
+	// that a condition on the severity alone opens no incident for dropped system
+	// calls, a metrics snapshot or a test.
+	SelfReports bool `yaml:"self_reports,omitempty" json:"self_reports,omitzero"`
 	// Playbook is "capture", "crypto-miner" or "respond".
 	Playbook string `yaml:"playbook" json:"playbook"`
 	// CorrelateBy names the fields whose values tell incidents apart; events

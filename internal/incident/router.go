@@ -76,7 +76,8 @@ func NewRouter(routes []Route) (*Router, error) {
 
 // Match is the first route whose condition holds for inc, with its defaults
 // filled, or nil when the incident is to be ignored; and what every route said.
-// A condition that cannot be evaluated does not hold.
+// A condition that cannot be evaluated does not hold. A self-report matches routes
+// with SelfReports only.
 func (r *Router) Match(inc *Incident) (*Route, []Verdict) {
 	var match *Route
 	verdicts := make([]Verdict, 0, len(r.routes))
@@ -85,6 +86,8 @@ func (r *Router) Match(inc *Incident) (*Route, []Verdict) {
 		v := Verdict{Name: c.route.Name}
 		holds, err := c.holds(inc)
 		switch {
+		case inc.SelfReport && !c.route.SelfReports:
+			v.Reason = "not for self-reports: the route does not set self_reports: true"
 		case err != nil:
 			v.Failed = true
 			v.Reason = fmt.Sprintf("error evaluating %s: %s", c.route.When, err)
@@ -100,6 +103,21 @@ func (r *Router) Match(inc *Incident) (*Route, []Verdict) {
 		verdicts = append(verdicts, v)
 	}
 	return match, verdicts
+}
+
+// Unmatched says why an incident that matches no route opens nothing. A condition that
+// could not be evaluated must not look like one that does not hold.
+func Unmatched(inc *Incident, verdicts []Verdict) string {
+	if inc.SelfReport {
+		return "a self-report of the product, not a detection, and no route with self_reports: true matches"
+	}
+	reason := "no route matches"
+	for _, v := range verdicts {
+		if v.Failed {
+			reason += "; route " + v.Name + ": " + v.Reason
+		}
+	}
+	return reason
 }
 
 func (c *compiled) holds(inc *Incident) (bool, error) {

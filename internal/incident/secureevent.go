@@ -7,34 +7,58 @@ import (
 	"strings"
 )
 
-// secureEvent is the adapter of an item of Sysdig's Secure events API, GET
-// /secure/events/v1/events and .../{id}, as Sysdig's OpenAPI description of it
-// has it and Elastic's Sysdig integration polls it: id, timestamp in
-// nanoseconds, originator, severity, labels, and content, whose type says what
-// else it holds. Neither the agent nor the container and the machine are at
-// the top level. A whole response, {"data":[…],"page":{…}}, is taken apart by
-// unwrap.
+// secureEvent is the adapter of an item of Sysdig's two feeds of events. A whole
+// response, {"data":[…],"page":{…}}, is taken apart by unwrap.
 //
-// Its type is under content and not at the top: that tells it from a message
-// of the Event Forwarder. It must have its id and its timestamp as a number,
-// for Elastic's own, renamed copy of an event has neither and lacks half of
-// what an incident needs.
+// The Next-Gen feed, GET /secure/events/v1/events and .../{id}, is described by
+// Sysdig's OpenAPI and polled by Elastic's Sysdig integration: id, timestamp in
+// nanoseconds, originator, severity, labels, and content, whose type says what
+// else it holds. Neither the agent nor the container and the machine are at the
+// top level.
+//
+// The legacy feed, GET /api/v1/secureEvents, is what IBM's stix-shifter reads: id,
+// timestamp as text of RFC 3339, originator, source, and content without type but
+// with ruleName or policyId. It has agentId, containerId, machineId and customerId at
+// the top level, as a message of the Event Forwarder. No item about a host itself is
+// recorded, so an empty containerId says nothing there.
+//
+// Neither has a type at the top: that tells them from a message of the Event
+// Forwarder. An item must have its id and its timestamp, for Elastic's own, renamed
+// copy of an event has neither and lacks half of what an incident needs.
 func secureEvent() adapter {
 	return adapter{
 		name: "sysdig-event",
 		recognises: func(o object) bool {
-			_, typed := o.object("content")["type"].(string)
-			_, timed := o.integer("timestamp")
-			return typed && timed && o.text("id") != "" && !o.has("type") && !o.has("entities")
+			return o.id("id") != "" && !o.has("type") && !o.has("entities") && (isNextGenItem(o) || isLegacyItem(o))
 		},
 		events: func(o object) []Event {
 			if originator := o.text("originator"); slices.Contains(noDetection, originator) {
 				return []Event{{Ignored: fmt.Sprintf("originator %q: a report, not a detection", originator)}}
 			}
-			return []Event{{Incident: secureEventIncident(o)}}
+			if source := o.text("source"); source == auditSource {
+				return []Event{{Ignored: fmt.Sprintf("source %q: the audit of the platform, not a detection", source)}}
+			}
+			_, ranked := severityOf(o)
+			return []Event{event(secureEventIncident(o), ranked)}
 		},
 	}
 }
+
+func isNextGenItem(o object) bool {
+	_, typed := o.object("content")["type"].(string)
+	_, timed := o.integer("timestamp")
+	return typed && timed
+}
+
+func isLegacyItem(o object) bool {
+	content := o.object("content")
+	return !content.has("type") && (content.has("ruleName") || content.has("policyId")) && (o.has("originator") || o.has("source")) &&
+		!parseTime(o.text("timestamp")).IsZero()
+}
+
+// auditSource is the source of Sysdig's audit of its own platform in the legacy
+// feed.
+const auditSource = "auditTrail"
 
 // noDetection are the originators that Sysdig's own tools leave out of the
 // events feed.
@@ -46,7 +70,7 @@ func NoDetection() []string { return slices.Clone(noDetection) }
 // secureEventIncident is the incident of an item. Its envelope is that of the
 // Event Forwarder, as far as it goes.
 func secureEventIncident(o object) Incident {
-	i, content := forwarderIncident(o), o.object("content")
+	i, content := forwarderIncident(o, false), o.object("content")
 	// A machine-learning detection has no rule, only its kind.
 	i.Rule.Name = cmp.Or(i.Rule.Name, content.text("type"))
 	i.Rule.Type = ruleType(content)
