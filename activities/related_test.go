@@ -48,14 +48,14 @@ func TestEventsAroundOneAreThoseOfItsContainerOrElseOfItsHost(t *testing.T) {
 		return map[string]any{"host.hostName": host, "container.id": container}
 	}
 	b := newBench(t, sysdigtest.Options{Events: []json.RawMessage{
-		detection(t, "too-early", -time.Hour, on("node-1", "c-1")),
-		detection(t, "before", -time.Minute, on("node-1", "c-1")),
-		detection(t, "itself", 0, on("node-1", "c-1")),
-		detection(t, "neighbour", time.Second, on("node-1", "c-2")),
-		detection(t, "namesake", time.Second, on("node-10", "c-3")),
-		detection(t, "after", 2*time.Minute, on("node-1", "c-1")),
+		detection(t, "too-early", -time.Hour, on("node-1", "aaaaaaaaaaa1")),
+		detection(t, "before", -time.Minute, on("node-1", "aaaaaaaaaaa1")),
+		detection(t, "itself", 0, on("node-1", "aaaaaaaaaaa1")),
+		detection(t, "neighbour", time.Second, on("node-1", "aaaaaaaaaaa2")),
+		detection(t, "namesake", time.Second, on("node-10", "aaaaaaaaaaa3")),
+		detection(t, "after", 2*time.Minute, on("node-1", "aaaaaaaaaaa1")),
 	}})
-	in := activities.RelatedInput{EventID: "itself", At: noon, HostName: "node-1", ContainerID: "c-1"}
+	in := activities.RelatedInput{EventID: "itself", At: noon, HostName: "node-1", ContainerID: "aaaaaaaaaaa1"}
 	related, err := run[[]signals.RelatedEvent](b, a.Related, in)
 	require.NoError(t, err)
 	require.Equal(t, []string{"before", "after"}, ids(related))

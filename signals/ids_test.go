@@ -24,10 +24,10 @@ func TestEventsOfOneTargetHaveOneWorkflowID(t *testing.T) {
 			"crypto-miner:node-1:6949e5f10829",
 		},
 		"host itself": {
-			incident.Route{Playbook: "capture"}, incident.Incident{Host: incident.Host{Name: "node-1"}}, "capture:node-1:host",
+			incident.Route{Playbook: "capture"}, incident.Incident{HostLevel: true, Host: incident.Host{Name: "node-1"}}, "capture:node-1:host",
 		},
 		"host by MAC address": {
-			incident.Route{Playbook: "capture"}, incident.Incident{Host: incident.Host{MAC: "42:01:0a:80:00:05"}}, "capture:42:01:0a:80:00:05:host",
+			incident.Route{Playbook: "capture"}, incident.Incident{HostLevel: true, Host: incident.Host{MAC: "42:01:0a:80:00:05"}}, "capture:42:01:0a:80:00:05:host",
 		},
 		"container of an unknown host": {
 			incident.Route{Playbook: "capture"}, incident.Incident{Container: incident.Container{ID: "6949e5f10829"}}, "capture:unknown:6949e5f10829",
@@ -123,7 +123,7 @@ func TestNoEventCanTakeTheWorkflowIDOfAnotherTenantsIncident(t *testing.T) {
 		require.NotContains(t, seen, other)
 		seen[other] = true
 	}
-	require.Equal(t, "respond:quarantine:tenant=acme:node-1:host", signals.WorkflowID(
+	require.Equal(t, "respond:quarantine:tenant=acme:node-1:unknown", signals.WorkflowID(
 		&incident.Route{Playbook: "respond", Name: "quarantine"}, "acme", &incident.Incident{Host: incident.Host{Name: "node-1"}}))
 }
 

@@ -175,7 +175,7 @@ func TestAnIncidentGoesOnWaitingWhereItWasWhenItMovedOn(t *testing.T) {
 func TestAnIncidentThatMovesOnAsksTheSameOfSysdigAsOneThatStays(t *testing.T) {
 	t.Parallel()
 	process := miner()
-	process.Container = incident.Container{}
+	process.Container, process.HostLevel = incident.Container{}, true
 	process.Process.PID = 9007199254740993
 	stays := newBench(t)
 	stays.at(time.Minute, signals.Approve, decision("ann"))
@@ -311,7 +311,7 @@ func TestAnIncidentThatMovedOnWaitsForTheFieldsThatItAskedFor(t *testing.T) {
 func TestAFieldThatComesLaterDoesNotChangeTheActionOfAnIncidentThatMovedOn(t *testing.T) {
 	t.Parallel()
 	event := miner()
-	event.Host.ID, event.Container = "", incident.Container{}
+	event.Host.ID, event.Container, event.HostLevel = "", incident.Container{}, true
 	one := newBench(t)
 	one.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
 	one.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"container.id": "6949e5f10829"}})

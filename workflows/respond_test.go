@@ -87,7 +87,7 @@ func TestRespondChoosesByWhatTheIncidentCarries(t *testing.T) {
 	}{
 		"a file in a container": {func(*incident.Incident) {}, "FILE_QUARANTINE"},
 		"a container":           {func(i *incident.Incident) { i.File.Path = "" }, "KILL_CONTAINER"},
-		"a process on a host":   {func(i *incident.Incident) { i.Container = incident.Container{} }, "KILL_PROCESS"},
+		"a process on a host":   {func(i *incident.Incident) { i.Container, i.HostLevel = incident.Container{}, true }, "KILL_PROCESS"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -154,7 +154,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 	}{
 		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, codec, evidence, approvals, guard, notify, redact, hooks, routes`}},
 		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, tls, journal, max_body, sources`}},
-		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, playbook`}},
+		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, self_reports, playbook`}},
 		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},
 		"duplicate key":       {"sysdig: {}\nsysdig: {}", []string{`:2:1: mapping key "sysdig" already defined`}},
 		"two documents":       {"sysdig: {}\n---\nsysdig: {}", []string{`:1:1: 2 YAML documents; want one`}},
