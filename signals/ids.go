@@ -98,7 +98,7 @@ func subject(inc *incident.Incident) string {
 	case c.Account != "":
 		return part(c.Account) + ":" + part(cmp.Or(inc.User, Unknown))
 	case inc.User != "" && !ofProcess:
-		return part(cmp.Or(c.Provider, inc.Source, "user")) + ":" + part(inc.User)
+		return part(cmp.Or(c.Provider, "user")) + ":" + part(inc.User)
 	case c.Resource != "":
 		return part(cmp.Or(c.Provider, "resource")) + ":" + part(c.Resource)
 	default:

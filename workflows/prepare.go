@@ -2,12 +2,14 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"firebreak/activities"
 	"firebreak/internal/catalogue"
+	"firebreak/internal/incident"
 	"firebreak/signals"
 )
 
@@ -24,7 +26,7 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if r.resuming {
 		return action, "" // what was filled was carried
 	}
-	given, absent, err := r.evaluate(ctx)
+	given, absent, err := r.evaluate(ctx, action)
 	if err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
@@ -64,9 +66,10 @@ func (r *response) find(ctx workflow.Context) (*catalogue.Action, error) {
 }
 
 // evaluate is what the route's expressions say of the incident, and what they
-// found nothing for. Expressions that cannot be evaluated at all are an error:
+// found nothing for. A value that goes where an analyst could also supply one has the
+// shape that is demanded of analysts, or it was not found. Expressions that cannot be evaluated at all are an error:
 // what the incident has instead may be another target than the route wants.
-func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent, err error) {
+func (r *response) evaluate(ctx workflow.Context, action *catalogue.Action) (given map[string]any, absent, err error) {
 	if len(r.in.Route.Parameters) == 0 {
 		return nil, nil, nil
 	}
@@ -80,6 +83,20 @@ func (r *response) evaluate(ctx workflow.Context) (given map[string]any, absent,
 	if found.Absent != "" {
 		r.log(ctx, actorFirebreak, signals.KindCheck, "not in the event: %s", found.Absent)
 		absent = errors.New(found.Absent)
+	}
+	for _, name := range workflow.DeterministicKeys(found.Values) {
+		p, _ := action.Parameter(name)
+		if !incident.Amendable(p.From) {
+			continue
+		}
+		probe := r.page.Incident
+		if err := probe.SetField(p.From, fmt.Sprint(found.Values[name])); err != nil {
+			r.log(ctx, actorFirebreak, signals.KindCheck, "the route's %s cannot be used: %s", name, err)
+			absent = errors.Join(absent, fmt.Errorf("parameter %s: %w", name, err))
+			delete(found.Values, name)
+			continue
+		}
+		found.Values[name], _ = probe.Field(p.From)
 	}
 	return found.Values, absent, nil
 }

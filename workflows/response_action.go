@@ -135,8 +135,14 @@ func (r *response) give(action *catalogue.Action, values map[string]signals.Scal
 	}
 	var problems []error
 	for i, err := range r.page.Incident.Retarget(settings) {
-		if err != nil && given[names[i]] == nil {
-			problems = append(problems, fmt.Errorf("parameters: %s has no parameter %q: %w", action.Name, names[i], err))
+		name, path := names[i], settings[i].Path
+		switch _, is := given[name]; {
+		case err != nil && !is:
+			problems = append(problems, fmt.Errorf("parameters: %s has no parameter %q: %w", action.Name, name, err))
+		case err != nil && incident.Amendable(path):
+			problems = append(problems, fmt.Errorf("parameters: %s: %w", name, err))
+		case err == nil && is:
+			given[name], _ = r.page.Incident.Field(path) // in the shape of its kind
 		}
 	}
 	r.page.Incident.ID = cmp.Or(r.page.Incident.ID, r.page.WorkflowID)

@@ -128,11 +128,11 @@ func TestNestedLabelsAreDottedOnes(t *testing.T) {
 	t.Parallel()
 	i := one(t, forwarded(t, func(_, _, _, l map[string]any) {
 		l["host"] = map[string]any{"hostName": "nested", "mac": "42-01-0A-80-00-05", "empty": map[string]any{}}
-		l["host.hostName"] = "written out"
+		l["host.hostName"] = "written-out"
 		l["kubernetes"] = map[string]any{"pod.name": "p", "pod": map[string]any{"name": "another"}}
 	}))
-	require.Equal(t, map[string]string{"host.hostName": "written out", "host.mac": "42-01-0A-80-00-05", "kubernetes.pod.name": "p"}, i.Labels)
-	require.Equal(t, "written out", i.Host.Name)
+	require.Equal(t, map[string]string{"host.hostName": "written-out", "host.mac": "42-01-0A-80-00-05", "kubernetes.pod.name": "p"}, i.Labels)
+	require.Equal(t, "written-out", i.Host.Name)
 	require.Equal(t, "42:01:0a:80:00:05", i.Host.MAC)
 	require.Equal(t, "p", i.Kubernetes.Pod)
 }
@@ -143,7 +143,7 @@ func TestAnAPIEventNeedsItsIDAndItsTimestamp(t *testing.T) {
 	require.Equal(t, "workloadMLRuntimeDetection", i.Rule.Name, "a machine-learning detection has no rule")
 	for name, change := range map[string]func(o map[string]any){
 		"no ID":           func(o map[string]any) { delete(o, "id") },
-		"a textual time":  func(o map[string]any) { o["timestamp"] = "2025-04-05T03:00:01Z" },
+		"a textual time":  func(o map[string]any) { o["timestamp"] = "2025-04-05T03:00:01Z" }, // the legacy feed's, which has no type
 		"no content type": func(o map[string]any) { o["content"] = map[string]any{"policyId": 1} },
 		"no content":      func(o map[string]any) { delete(o, "content") },
 	} {

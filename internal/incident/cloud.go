@@ -45,7 +45,7 @@ func happenedElsewhere(source string, f properties) bool {
 // service that has no accounts.
 func (i *Incident) describeCloud(l, f properties) {
 	i.Cloud = Cloud{
-		Provider: cmp.Or(l.id("cloudProvider.name"), labelledProvider(l), sourceProvider(i.Source)),
+		Provider: cmp.Or(l.id("cloudProvider.name"), labelledProvider(l), sourceProvider(i.Source), fieldsProvider(f)),
 		Account: cmp.Or(l.id("cloudProvider.account.id", "aws.accountId", "gcp.projectId", "azure.subscriptionId"),
 			f.id("aws.accountId", "ct.recipientaccountid", "ct.user.accountid", "gcp.projectId", "jevt.value[/resource/labels/project_id]",
 				"azure.subscriptionId", "okta.org", "github.org", "github.owner", "gitlab.entity_path", "keycloak.realmID")),
@@ -100,6 +100,27 @@ func sourceProvider(source string) string {
 	default:
 		return ""
 	}
+}
+
+// fieldsProvider is the provider whose log the fields are from, for a source that
+// was rewritten.
+func fieldsProvider(f properties) string {
+	if !fromLog(f) {
+		return ""
+	}
+	for _, p := range []struct {
+		provider string
+		fields   []string
+	}{
+		{"aws", []string{"ct.", "s3.", "ec2.", "ecr.", "iam.", "aws."}}, {"gcp", []string{"gcp."}}, {"azure", []string{"azure."}},
+		{"okta", []string{"okta."}}, {"github", []string{"github."}}, {"gitlab", []string{"gitlab."}}, {"salesforce", []string{"salesforce."}},
+		{"box", []string{"box."}}, {"keycloak", []string{"keycloak."}}, {"nomad", []string{"nomad."}},
+	} {
+		if f.begins(p.fields...) {
+			return p.provider
+		}
+	}
+	return ""
 }
 
 // userFields name who did what a log tells of, in the fields that the rules of

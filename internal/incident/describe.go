@@ -29,6 +29,7 @@ type envelope struct {
 // MAC address or agent, stays.
 func (i *Incident) describe(labels, fields map[string]string, says envelope) {
 	i.Labels, i.Fields = boundedMap(labels), boundedMap(fields)
+	i.SelfReport = isSelfReport(i)
 	l, f := newProperties(labels), newProperties(fields)
 	i.describeKubernetes(l, f)
 	i.describeCloud(l, f)
@@ -133,6 +134,12 @@ func (i *Incident) describeKubernetes(l, f properties) {
 			k.WorkloadName, k.WorkloadType = target, workload
 		}
 	}
+	for _, workload := range workloads {
+		// Sysdig's labels before there was one for workloads of all types.
+		if older := l.id("kubernetes." + workload + ".name"); k.WorkloadName == "" && older != "" {
+			k.WorkloadName, k.WorkloadType = older, workload
+		}
+	}
 	for _, at := range []*string{&k.Cluster, &k.Namespace, &k.Pod, &k.Node, &k.WorkloadName, &k.WorkloadType} {
 		*at = shaped(name, *at)
 	}
@@ -184,6 +191,15 @@ func policyActions(list []any) []PolicyAction {
 		})
 	}
 	return actions
+}
+
+// isSelfReport reports whether a product tells of itself: Falco under its source
+// "internal" or, before it had sources, under the names of its internal rules;
+// falcosidekick under the name of its test, whose output says so.
+func isSelfReport(i *Incident) bool {
+	rule := strings.ToLower(i.Rule.Name)
+	return strings.EqualFold(i.Source, "internal") || strings.HasPrefix(rule, "falco internal") ||
+		rule == "test rule" && strings.HasPrefix(i.Output, "This is a test from falcosidekick")
 }
 
 // isAbsolute reports whether path is absolute on Linux or Windows.

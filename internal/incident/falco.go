@@ -67,7 +67,6 @@ func falcoIncident(o object) Incident {
 	}
 	i.Severity, _ = falcoSeverity(o.text("priority"))
 	i.ID = falcoID(o, newProperties(fields))
-	i.SelfReport = source == "internal" || strings.HasPrefix(strings.ToLower(i.Rule.Name), "falco internal:")
 	i.describe(nil, fields, envelope{hostName: o.text("hostname"), elsewhere: !slices.Contains(hostSources, source)})
 	i.Derive()
 	return i

@@ -150,6 +150,12 @@ func AmendablePaths() []string {
 	return paths
 }
 
+// Amendable reports whether [Incident.SetField] accepts the path.
+func Amendable(path string) bool {
+	f, known := findField(path)
+	return known && f.set != nil
+}
+
 // Field is the scalar field under its dotted JSON name, such as "host.name",
 // "" when it is absent. known is false for a path that does not exist.
 func (i *Incident) Field(path string) (value string, known bool) {

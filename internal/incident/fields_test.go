@@ -16,10 +16,22 @@ func TestEveryAmendableFieldIsSetAndReadUnderItsPath(t *testing.T) {
 	for _, path := range incident.AmendablePaths() {
 		value := "value of " + path
 		switch path {
-		case "process.pid":
+		case "process.pid", "tenant.id", "host.agent_id":
 			value = "4711"
+		case "process.start_time":
+			value = "1720031001639981110"
+		case "container.id":
+			value = "6949e5f10829"
+		case "process.sha256":
+			value = strings.Repeat("0a", 32)
+		case "file.path":
+			value = "/usr/bin/value of it"
+		case "process.cmdline", "process.cwd", "process.name", "process.exe", "process.parent", "user", "tenant.name":
+			// people and processes have names with blanks
 		case "host.mac":
 			value = "42:01:0a:80:00:05"
+		default:
+			value = "value-of-" + path
 		}
 		var i incident.Incident
 		require.NoError(t, i.SetField(path, " "+value+"\n"), path)
@@ -51,7 +63,7 @@ func TestAFieldIsKnownByItsJSONName(t *testing.T) {
 		_, known := i.Field(path)
 		require.False(t, known, path)
 	}
-	require.Len(t, incident.FieldPaths(), 41)
+	require.Len(t, incident.FieldPaths(), 44)
 }
 
 func TestAnAmendmentIsNormalised(t *testing.T) {
@@ -76,9 +88,9 @@ func TestARefusedAmendmentSaysWhatIsAcceptedAndChangesNothing(t *testing.T) {
 		says        []string
 	}{
 		{"host.nam", "x", []string{`"host.nam"`, "host.name", "container.id"}},
-		{"severity", "0", []string{`"severity"`, "want one of"}},
-		{"id", "x", []string{`"id"`, "want one of"}},
-		{"rule.name", "x", []string{`"rule.name"`, "want one of"}},
+		{"severity", "0", []string{`"severity"`, "expected one of"}},
+		{"id", "x", []string{`"id"`, "expected one of"}},
+		{"rule.name", "x", []string{`"rule.name"`, "expected one of"}},
 		{"host.id", "", []string{"host.id", "empty"}},
 		{"host.id", " <NA> ", []string{"host.id", "empty"}},
 		{"host.id", strings.Repeat("x", 4097), []string{"host.id", "4097", "4096"}},

@@ -105,7 +105,7 @@ func TestIdentifiersAreNormalised(t *testing.T) {
 	i := one(t, forwarded(t, func(e, _, _, _ map[string]any) {
 		e["containerId"], e["machineId"], e["agentId"] = long, "42-01-0A-80-00-05", 58014837
 	}))
-	require.Equal(t, "6949E5F10829", i.Container.ID)
+	require.Equal(t, "6949e5f10829", i.Container.ID)
 	require.Equal(t, "42:01:0a:80:00:05", i.Host.MAC)
 	require.Equal(t, "58014837", i.Host.AgentID)
 	i = one(t, forwarded(t, func(e, _, _, l map[string]any) {
@@ -114,7 +114,7 @@ func TestIdentifiersAreNormalised(t *testing.T) {
 	require.Equal(t, "42:01:0a:80:00:05", i.Host.MAC)
 	require.Empty(t, i.Host.AgentID, "agent 0 is no agent")
 	i = one(t, forwarded(t, func(e, _, _, _ map[string]any) { e["machineId"] = "i-0eee5555" }))
-	require.Equal(t, "i-0eee5555", i.Host.MAC, "what is no MAC address is kept as it is")
+	require.Empty(t, i.Host.MAC, "what is no MAC address is absent")
 }
 
 func TestAnotherTypeThanTheDocumentedOneIsTolerated(t *testing.T) {
@@ -128,6 +128,7 @@ func TestAnotherTypeThanTheDocumentedOneIsTolerated(t *testing.T) {
 	require.Equal(t, "17", i.ID)
 	require.Equal(t, "true", i.Policy.Name)
 	require.Equal(t, `{"a":1}`, i.Source)
+	require.False(t, i.HostLevel)
 	require.Equal(t, "10011704", i.Policy.ID)
 	require.EqualValues(t, 35, i.Policy.Version)
 	require.Equal(t, []string{"1", "a"}, i.Rule.Tags)
@@ -176,10 +177,10 @@ func TestAnEventWithoutIDGetsOneFromItsContent(t *testing.T) {
 	t.Parallel()
 	first := one(t, []byte(`{"type":"policy","originator":"policy","timestamp":1720031001639981110,"content":{"ruleName":"r"}}`))
 	again := one(t, []byte(`[ {"content": {"ruleName": "r"}, "timestamp": 1720031001639981110, "originator": "policy", "type": "policy"} ]`))
-	later := one(t, []byte(`{"type":"policy","originator":"policy","timestamp":1720031001639981111,"content":{"ruleName":"r"}}`))
+	later := one(t, []byte(`{"type":"policy","originator":"policy","timestamp":1720031001640981110,"content":{"ruleName":"r"}}`))
 	require.Regexp(t, `^sha256:[0-9a-f]{32}$`, first.ID)
 	require.Equal(t, first.ID, again.ID, "the same content in another writing is the same event")
-	require.NotEqual(t, first.ID, later.ID, "one nanosecond makes another event")
+	require.NotEqual(t, first.ID, later.ID, "a millisecond makes another event")
 }
 
 func TestAnIncidentIsBounded(t *testing.T) {

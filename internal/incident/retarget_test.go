@@ -86,7 +86,7 @@ func TestWhoNamesTheIncidentsTargetOrMoreOfItGetsTheRest(t *testing.T) {
 	})
 	require.NoError(t, problems[0])
 	require.ErrorContains(t, problems[3], "the value is empty")
-	require.ErrorContains(t, problems[4], "want one of")
+	require.ErrorContains(t, problems[4], "expected one of")
 	require.Equal(t, incident.Incident{
 		ID: "event-1", Host: incident.Host{ID: "host-1", Name: "node-1", MAC: "aa:bb:cc:dd:ee:01"}, Container: incident.Container{ID: "6949e5f10829"},
 		File: incident.File{Path: "/y"}, Fields: map[string]string{"a": "b"},

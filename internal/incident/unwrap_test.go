@@ -75,7 +75,8 @@ func TestAFlattenedRowIsTheEventItWasMadeOf(t *testing.T) {
 	got, want := events[0].Incident, *one(t, []byte(miner(t)))
 	require.Len(t, got.Actions, 2)
 	require.Equal(t, "1720031001000000000", got.Fields["proc.pid.ts"], "beside proc.pid")
-	got.Actions, want.Actions = nil, nil
+	require.EqualValues(t, 1720031001000000000, got.Process.StartTime)
+	got.Actions, want.Actions, got.Process.StartTime = nil, nil, 0
 	delete(got.Fields, "proc.pid.ts")
 	require.Empty(t, cmp.Diff(want, got))
 }
