@@ -101,6 +101,58 @@ func TestRespondChoosesByWhatTheIncidentCarries(t *testing.T) {
 	}
 }
 
+// An event that does not say in which container it happened is nothing to act on a
+// host for: neither its process, nor its file, nor a capture of all of it.
+func TestUnknownContainerIsAskedForBeforeAnythingOnItsHost(t *testing.T) {
+	t.Parallel()
+	unknown := everything()
+	unknown.Container = incident.Container{Name: "web"}
+	for action, want := range map[string]string{
+		incident.ActionAuto: "KILL_CONTAINER", "KILL_PROCESS": "KILL_PROCESS", "FILE_QUARANTINE": "FILE_QUARANTINE", "FILE_ACQUIRE": "FILE_ACQUIRE", "KILL_CONTAINER": "KILL_CONTAINER",
+	} {
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			in := respondInput(action)
+			require.Contains(t, unknown.Missing(workflows.RequiredFields(&in.Route, &unknown)...), "container.id")
+			b := newBench(t)
+			b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"container.id": "aaaaaaaaaaaa"}})
+			page := b.run(workflows.Respond, in, unknown)
+			require.Len(t, b.executed, 1, texts(page, signals.KindCheck))
+			require.Equal(t, want, b.executed[0].Action)
+			require.Equal(t, "aaaaaaaaaaaa", page.Incident.Container.ID)
+		})
+	}
+	for name, route := range map[string]incident.Route{
+		"capture": {Playbook: "capture"}, "capture by action": {Playbook: "capture", Capture: incident.CaptureOptions{Backend: incident.BackendResponseAction}},
+		"crypto-miner": {Playbook: "crypto-miner"}, "auto": {Playbook: "respond", Action: incident.ActionAuto},
+	} {
+		require.Contains(t, workflows.RequiredFields(&route, &unknown), "container.id", name)
+	}
+	onHost := everything()
+	onHost.Container, onHost.HostLevel = incident.Container{}, true
+	for _, route := range []incident.Route{{Playbook: "capture"}, {Playbook: "crypto-miner"}, {Playbook: "respond", Action: "FILE_ACQUIRE"}} {
+		require.NotContains(t, workflows.RequiredFields(&route, &onHost), "container.id")
+	}
+	for _, action := range []string{"DELETE_POD", "ISOLATE_NETWORK", "IAM_QUARANTINE"} {
+		require.NotContains(t, workflows.RequiredFields(&incident.Route{Playbook: "respond", Action: action}, &unknown), "container.id", "it is not on the host")
+	}
+}
+
+// A value of the event that goes into an action has the shape of its kind.
+func TestParameterOfAnotherShapeIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	in := respondInput("KILL_CONTAINER")
+	in.Route.Parameters = map[string]string{"container.id": `incident.fields["drop.file"]`}
+	event := everything()
+	event.Container = incident.Container{}
+	b.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"container.id": "aaaaaaaaaaaa"}})
+	page := b.run(workflows.Respond, in, event)
+	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, "aaaaaaaaaaaa", b.executed[0].Parameters["container.id"])
+	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "cannot be used")
+}
+
 func TestRespondTakesParametersFromExpressions(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

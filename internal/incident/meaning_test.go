@@ -310,7 +310,7 @@ func TestLogEventsCorrelateByWhatTheyAreAbout(t *testing.T) {
 		"port-forward":             {"k8s_audit", `"ka.user.name":"ann","ka.target.name":"web-1","ka.target.namespace":"shop","ka.target.subresource":"portforward"`, "ann", "shop:web-1"},
 		"privileged pod":           {"k8s_audit", `"ka.user.name":"ann","ka.resp.name":"web-1","ka.target.namespace":"shop","ka.req.pod.containers.image":"(nginx)"`, "ann", "shop:web-1"},
 		"pod of a known cluster":   {"k8s_audit", `"ka.user.name":"ann","ka.target.pod.name":"web-1","ka.target.namespace":"shop","ka.cluster.name":"prod"`, "ann", "prod:shop:web-1"},
-		"a role binding":           {"k8s_audit", `"ka.user.name":"ann","ka.target.name":"admins","ka.target.resource":"clusterrolebindings"`, "ann", "unknown:clusterrolebindings_admins_5a9d4bf5"},
+		"a role binding":           {"k8s_audit", `"ka.user.name":"ann","ka.target.name":"admins","ka.target.resource":"clusterrolebindings"`, "ann", "unknown:clusterrolebindings_admins_3cc94222"},
 		"a service":                {"k8s_audit", `"ka.user.name":"ann","ka.target.name":"web","ka.target.namespace":"shop","ka.target.resource":"services"`, "ann", "shop:services_web_ae4b4ef8"},
 		"anonymous request":        {"k8s_audit", `"ka.user.name":"system:anonymous","ka.verb":"get","ka.uri":"/healthz"`, "system:anonymous", "user:system:anonymous"},
 		"CloudTrail":               {"aws_cloudtrail", `"ct.user":"ann","ct.recipientaccountid":"111122223333","ct.srcip":"192.0.2.1"`, "ann", "111122223333:ann"},
