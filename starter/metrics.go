@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"firebreak/internal/incident"
 	"firebreak/internal/journal"
 )
 
@@ -73,6 +74,9 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 func (m *metrics) prepare(source string) {
 	for _, r := range []result{resultOpened, resultJoined, resultJournaled, resultDuplicate, resultIgnored, resultQuarantined} {
 		m.count(source, r, 0)
+	}
+	for _, field := range incident.Needed() {
+		m.lacks.WithLabelValues(source, field).Add(0)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 const (
@@ -46,16 +47,19 @@ type Event struct {
 // event is the event of an incident; ranked reports that its severity is stated.
 func event(i Incident, ranked bool) Event {
 	e := Event{Incident: i}
-	for _, needed := range []struct {
-		path   string
-		stated bool
-	}{{"rule.name", i.Rule.Name != ""}, {"severity", ranked}, {"occurred_at", !i.OccurredAt.IsZero()}} {
-		if !needed.stated {
-			e.Lacks = append(e.Lacks, needed.path)
+	for n, stated := range []bool{i.Rule.Name != "", ranked, !i.OccurredAt.IsZero()} {
+		if !stated {
+			e.Lacks = append(e.Lacks, needed[n])
 		}
 	}
 	return e
 }
+
+// needed are the paths of what routes need of every event.
+var needed = []string{"rule.name", "severity", "occurred_at"}
+
+// Needed lists the paths that [Event.Lacks] may have.
+func Needed() []string { return slices.Clone(needed) }
 
 // MalformedError says where a payload stops being JSON that Parse can take.
 type MalformedError struct {
