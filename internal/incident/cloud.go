@@ -19,16 +19,16 @@ var logSources = []string{
 	"seccompagent", "hashicorp_vault", "collector", "journal", "edera_zone", "coding_agent",
 }
 
-// logFields begin the names of the fields that those plugins extract.
+// logFields are the families of the fields that those plugins extract.
 var logFields = []string{
-	"ka.", "jevt.", "json.", "ct.", "s3.", "ec2.", "ecr.", "iam.", "aws.", "gcp.", "azure.", "okta.", "github.", "gitlab.", "salesforce.",
-	"box.", "keycloak.", "nomad.", "kafka.", "vault.",
+	"ka", "jevt", "json", "ct", "s3", "ec2", "ecr", "iam", "aws", "gcp", "azure", "okta", "github", "gitlab", "salesforce",
+	"box", "keycloak", "nomad", "kafka", "vault",
 }
 
 // fromLog reports whether the fields are those of a log that a plugin reads. An
 // event with a process is one of system calls, whatever somebody added to it.
 func fromLog(f properties) bool {
-	return !f.begins("proc.", "thread.") && (f.begins(logFields...) || f.id(userFields...) != "")
+	return !f.has("proc", "thread") && (f.has(logFields...) || f.id(userFields...) != "")
 }
 
 // happenedElsewhere reports whether an event did not happen on the host that
@@ -110,13 +110,13 @@ func fieldsProvider(f properties) string {
 	}
 	for _, p := range []struct {
 		provider string
-		fields   []string
+		families []string
 	}{
-		{"aws", []string{"ct.", "s3.", "ec2.", "ecr.", "iam.", "aws."}}, {"gcp", []string{"gcp."}}, {"azure", []string{"azure."}},
-		{"okta", []string{"okta."}}, {"github", []string{"github."}}, {"gitlab", []string{"gitlab."}}, {"salesforce", []string{"salesforce."}},
-		{"box", []string{"box."}}, {"keycloak", []string{"keycloak."}}, {"nomad", []string{"nomad."}},
+		{"aws", []string{"ct", "s3", "ec2", "ecr", "iam", "aws"}}, {"gcp", []string{"gcp"}}, {"azure", []string{"azure"}},
+		{"okta", []string{"okta"}}, {"github", []string{"github"}}, {"gitlab", []string{"gitlab"}}, {"salesforce", []string{"salesforce"}},
+		{"box", []string{"box"}}, {"keycloak", []string{"keycloak"}}, {"nomad", []string{"nomad"}},
 	} {
-		if f.begins(p.fields...) {
+		if f.has(p.families...) {
 			return p.provider
 		}
 	}

@@ -27,10 +27,9 @@ type envelope struct {
 // describe fills the incident from an event's labels and fields, which carry the
 // same keys in every Sysdig payload. What the envelope already said, the host's
 // MAC address or agent, stays.
-func (i *Incident) describe(labels, fields map[string]string, says envelope) {
-	i.Labels, i.Fields = boundedMap(labels), boundedMap(fields)
+func (i *Incident) describe(l, f properties, says envelope) {
+	i.Labels, i.Fields = boundedMap(l.exact), boundedMap(f.exact)
 	i.SelfReport = isSelfReport(i)
-	l, f := newProperties(labels), newProperties(fields)
 	i.describeKubernetes(l, f)
 	i.describeCloud(l, f)
 	i.describeProcess(f)
@@ -120,7 +119,7 @@ func (i *Incident) describeKubernetes(l, f properties) {
 	}
 	resource, target := strings.ToLower(f.id("ka.target.resource")), f.id("ka.target.name", "ka.resp.name", "ka.req.configmap.name")
 	switch {
-	case resource == "" && (slices.Contains(podSubresources, strings.ToLower(f.id("ka.target.subresource"))) || f.begins("ka.req.pod.")):
+	case resource == "" && (slices.Contains(podSubresources, strings.ToLower(f.id("ka.target.subresource"))) || f.id(podRequests...) != ""):
 		resource = "pods"
 	case resource == "" && f.id("ka.req.configmap.name") != "":
 		resource = "configmaps"
@@ -148,6 +147,12 @@ func (i *Incident) describeKubernetes(l, f properties) {
 
 // podSubresources are the subresources that only pods have.
 var podSubresources = []string{"exec", "attach", "portforward", "ephemeralcontainers", "log", "binding", "eviction"}
+
+// podRequests are fields of requests whose object is a pod.
+var podRequests = []string{
+	"ka.req.pod.containers.image", "ka.req.pod.initContainers.image", "ka.req.pod.ephemeralContainers.image", "ka.req.pod.containers.privileged",
+	"ka.req.pod.host_network", "ka.req.pod.host_pid", "ka.req.pod.host_ipc", "ka.req.pod.volumes.hostpath", "ka.req.container.image",
+}
 
 // workloads are the resources that run pods, in Sysdig's words for the types of
 // workloads.

@@ -57,17 +57,17 @@ func falcoSeverity(priority string) (Severity, bool) {
 }
 
 func falcoIncident(o object) Incident {
-	fields := outputFields(o)
+	fields := newProperties(outputFields(o))
 	source := strings.ToLower(o.id("source"))
 	i := Incident{
 		Source:     o.id("source"),
 		Rule:       Rule{Name: o.id("rule"), Tags: o.texts("tags")},
 		Output:     cmp.Or(o.text("output"), o.text("message")),
-		OccurredAt: instant(o, newProperties(fields)),
+		OccurredAt: instant(o, fields),
 	}
 	i.Severity, _ = falcoSeverity(o.text("priority"))
-	i.ID = falcoID(o, newProperties(fields))
-	i.describe(nil, fields, envelope{hostName: o.text("hostname"), elsewhere: !slices.Contains(hostSources, source)})
+	i.ID = falcoID(o, fields)
+	i.describe(properties{}, fields, envelope{hostName: o.text("hostname"), elsewhere: !slices.Contains(hostSources, source)})
 	i.Derive()
 	return i
 }

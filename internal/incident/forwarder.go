@@ -76,7 +76,7 @@ func forwarderIncident(o object, noContainer bool) Incident {
 	i.Rule.Name = cmp.Or(i.Rule.Name, identifier(fields["falco.rule"]))
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = content.integer("policyVersion")
-	i.describe(o.properties("labels"), fields, envelope{
+	i.describe(newProperties(o.properties("labels")), newProperties(fields), envelope{
 		containerID: o.text("containerId"), noContainer: noContainer, inContainer: inContainer(o),
 	})
 	i.ID = sysdigID(o, &i)

@@ -31,7 +31,7 @@ func isNoValue(s string) bool {
 		return false
 	}
 	word := strings.ToLower(s)
-	for {
+	for strings.ContainsAny(word, "&\\%\"'`") {
 		plain := strings.TrimSpace(html.UnescapeString(unescaped(word)))
 		plain = strings.TrimSpace(strings.Trim(plain, "\"'`"))
 		if plain == word {

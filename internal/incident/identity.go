@@ -71,7 +71,7 @@ func falcoID(o object, fields properties) string {
 		return o.digest() // nothing else tells it from the same alert of another time
 	}
 	values = append(values, milliseconds(at))
-	if fromLog(fields) || !fields.begins(hostFields...) && !slices.Contains(hostSources, strings.ToLower(o.text("source"))) {
+	if fromLog(fields) || !fields.has(hostFields...) && !slices.Contains(hostSources, strings.ToLower(o.text("source"))) {
 		return identityOf(append(values, logValues(fields)...))
 	}
 	values = append(values, strings.ToLower(o.id("hostname")), shaped(containerID, fields.text("container.id")))
@@ -102,8 +102,8 @@ func logValues(fields properties) []string {
 	return values
 }
 
-// hostFields begin the names of the fields of system calls.
-var hostFields = []string{"proc.", "thread.", "container.", "fd.", "user."}
+// hostFields are the families of the fields of system calls.
+var hostFields = []string{"proc", "thread", "container", "fd", "user"}
 
 // sysdigID returns the ID that Sysdig gave an event, or one from its content.
 func sysdigID(o object, i *Incident) string {

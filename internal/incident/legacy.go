@@ -38,7 +38,7 @@ func legacyIncident(o object) Incident {
 	}
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = o.integer("policyVersion")
-	i.describe(o.pairs("eventLabels"), fields, envelope{containerID: o.text("containerId"), noContainer: o["containerId"] == ""})
+	i.describe(newProperties(o.pairs("eventLabels")), newProperties(fields), envelope{containerID: o.text("containerId"), noContainer: o["containerId"] == ""})
 	i.ID = sysdigID(o, &i)
 	i.Derive()
 	return i

@@ -93,7 +93,7 @@ func notificationIncident(message, event object, policies map[string]string) (i 
 			labels["container.name"] = text(metrics[1])
 		}
 	}
-	i.describe(labels, fields, says)
+	i.describe(newProperties(labels), newProperties(fields), says)
 	i.ID = sysdigID(event, &i)
 	i.Derive()
 	return i, ranked

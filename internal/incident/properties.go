@@ -1,6 +1,9 @@
 package incident
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // properties are an event's labels or fields, read by the names that Sysdig and
 // Falco give them. Senders on the way rewrite names: other separators than the
@@ -10,11 +13,16 @@ import "strings"
 type properties struct {
 	exact map[string]string
 	plain map[string]string
+	// families are the first words of the names that have a value, such as "proc".
+	families map[string]bool
 }
 
 func newProperties(m map[string]string) properties {
-	p := properties{exact: m, plain: make(map[string]string, len(m))}
+	p := properties{exact: m, plain: make(map[string]string, len(m)), families: map[string]bool{}}
 	for k, v := range m {
+		if end := strings.IndexAny(k, separators); end > 0 && !isNoValue(v) {
+			p.families[strings.ToLower(k[:end])] = true
+		}
 		if strings.Contains(k, "[") {
 			continue // one of several values, such as proc.aname[2]
 		}
@@ -35,7 +43,8 @@ func (p properties) text(name string) string {
 	if v := p.exact[name]; v != "" {
 		return v
 	}
-	if v := p.plain[plainName(name)]; v != ambiguous {
+	var room [64]byte
+	if v := p.plain[string(appendPlain(room[:0], name))]; v != ambiguous {
 		return v
 	}
 	return ""
@@ -51,19 +60,10 @@ func (p properties) id(names ...string) string {
 	return ""
 }
 
-// begins reports whether the name of a property begins with one of the prefixes,
-// and the property has a value.
-func (p properties) begins(prefixes ...string) bool {
-	for k, v := range p.exact {
-		k = strings.ToLower(k)
-		for _, prefix := range prefixes {
-			family := strings.TrimSuffix(prefix, ".")
-			if len(k) > len(family) && strings.HasPrefix(k, family) && strings.IndexByte(separators, k[len(family)]) >= 0 && identifier(v) != "" {
-				return true
-			}
-		}
-	}
-	return false
+// has reports whether a property of one of the families has a value: one whose name
+// begins with that word.
+func (p properties) has(families ...string) bool {
+	return slices.ContainsFunc(families, func(family string) bool { return p.families[family] })
 }
 
 // ambiguous stands for several values of one property. No value holds a NUL.
@@ -73,4 +73,19 @@ const ambiguous = "\x00"
 const separators = "._-:/ "
 
 // plainName returns a name without what senders vary: its case and separators.
-func plainName(k string) string { return strings.ToLower(without(k, separators)) }
+func plainName(k string) string { return string(appendPlain(nil, k)) }
+
+// appendPlain appends a plain name to b.
+func appendPlain(b []byte, k string) []byte {
+	for i := range len(k) {
+		switch c := k[i]; c {
+		case '.', '_', '-', ':', '/', ' ':
+		default:
+			if c >= 'A' && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
+		}
+	}
+	return b
+}
