@@ -6,56 +6,77 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
-// How far a document that nobody recognises is searched. What lies deeper is
-// not looked at, so that nobody can hide a message behind a deep one. A document
-// of more messages goes to quarantine whole: none of them is to be lost.
+// How far a document that no adapter recognises is searched. Deeper parts are not
+// read, so that no message hides behind a deep one. A document of more messages
+// goes to quarantine whole, so that none of them is lost.
 const (
 	maxFound  = 10_000 // messages
 	maxLevels = 32     // objects and arrays around a message
-	maxTexts  = 4      // texts that are JSON, one within the other
+	maxTexts  = 4      // texts that hold JSON, one within the other
 )
 
-// wrapping are the keys under which SIEMs and log shippers put the messages
-// they pass on, in lower case without "_", "-" and "@": the Splunk webhook
-// alert action (result, _raw), Elasticsearch (hits, _source, fields,
-// event.original, message) and Elastic's Sysdig integration (sysdig), the
-// events API's and CloudEvents' data, container logs (log), queues and
-// functions (Records, body, detail, Message), and the words that Sentinel,
-// QRadar and Chronicle playbooks use; their documents are their authors' own
-// and have no one shape.
-//
-// No other key is searched. In what people, commands and other systems wrote
-// anybody can plant a text that looks like a message and names a container to
-// kill; for the same reason a text counts only when all of it is JSON, and
-// nothing is searched inside a message.
+// wrapping are the keys under which senders put the messages that they pass on, as
+// plainKey writes them. No other key is searched: in texts of people, commands and
+// other systems anybody can plant a text that looks like a message and names a
+// container to kill. For the same reason a text counts only if all of it is JSON,
+// or a log header and JSON, and no message is searched for further messages. A
+// sender whose envelope is not read yet needs its keys here, or in encodedKeys.
 var wrapping = []string{
-	"additionaldata", "alert", "alertcontext", "alerts", "attachment", "attachments", "body", "customdetails", "data",
-	"detail", "details", "document", "documents", "event", "eventdata", "events", "extendedproperties", "fields", "finding",
-	"findings", "hit", "hits", "incident", "item", "items", "log", "logs", "message", "messages", "msg", "notification",
-	"object", "offense", "original", "originalevent", "payload", "payloads", "properties", "raw", "rawdata", "rawevent",
-	"rawlog", "rawlogs", "rawmessage", "record", "records", "result", "results", "row", "rows", "source", "sysdig", "falco",
-	"value", "values",
+	// Splunk: the webhook alert action and the HTTP event collector.
+	"result", "results", "raw", "event", "fields",
+	// Elasticsearch, Watcher, Kibana and Elastic's integrations.
+	"hits", "hit", "source", "original", "message", "messages", "sysdig", "falco", "alert", "alerts", "payload", "ctx",
+	// Microsoft Sentinel (incident trigger and playbooks) and Azure Monitor (common alert schema).
+	"object", "properties", "additionaldata", "customdetails", "extendedproperties", "alertcontext", "searchresults", "tables",
+	"rawdata", "rawevent", "rawmessage", "value", "values", "row", "rows",
+	// Azure Event Hubs and Logic Apps.
+	"contentdata",
+	// Amazon SNS, SQS, EventBridge, Kinesis, Firehose and CloudWatch Logs.
+	"records", "record", "kinesis", "detail", "awslogs", "logevents",
+	// Google Pub/Sub, and CloudEvents.
+	"data", "receivedmessages",
+	// OpenTelemetry (OTLP/HTTP logs).
+	"resourcelogs", "scopelogs", "logrecords", "body",
+	// Graylog: HTTP notifications and GELF.
+	"backlog", "shortmessage", "fullmessage",
+	// Loki: streams that Promtail and Alloy push.
+	"streams",
+	// Sumo Logic: the results among a webhook's variables.
+	"resultsjson", "rawresultsjson", "aggregateresultsjson",
+	// Container logs, Fluent Bit, Logstash, Wazuh.
+	"log", "logs", "logprocessed", "rawlog", "rawlogs", "fulllog", "eventoriginal",
+	// QRadar and Chronicle playbooks, and those of other products: their authors
+	// choose the shape.
+	"offense", "finding", "findings", "incident", "notification", "attachment", "attachments", "document", "documents",
+	"details", "eventdata", "events", "item", "items", "msg", "originalevent", "payloads",
 }
 
 // originals are those of the wrapping keys that hold a message as it was
 // received, beside what was made of it.
-var originals = []string{"original", "originalevent", "raw", "rawdata", "rawevent", "rawlog", "rawmessage"}
+var originals = []string{"original", "originalevent", "eventoriginal", "raw", "rawdata", "rawevent", "rawlog", "rawmessage", "fulllog"}
 
 // unwrap finds the messages inside a document that no adapter recognises, in
-// the order of the document's keys. What it holds besides is not looked at. A
-// message that is there twice, as it was received and in parts, counts once,
-// as it was received.
-func unwrap(all []adapter, o object) []Event {
-	s := search{adapters: all, places: map[string]int{}}
+// the order of the document's keys. The rest of the document is not read. A
+// message that is there several times, as it was received, in parts or in several
+// encodings, counts once, as it was received.
+//
+// If some of the document could not be read, a last event without an adapter stands
+// for the document: it is kept whole.
+func unwrap(all []adapter, o object, e *expander) []Event {
+	s := search{adapters: all, places: map[string]int{}, expander: e}
 	s.object(o, place{})
 	if len(s.found) > maxFound {
 		return nil
 	}
-	events := make([]Event, 0, len(s.found))
+	events := make([]Event, 0, len(s.found)+1)
 	for _, f := range s.found {
 		events = append(events, f.event)
+	}
+	if s.unread && len(events) > 0 {
+		events = append(events, Event{})
 	}
 	return events
 }
@@ -66,6 +87,12 @@ type search struct {
 	found    []finding
 	// places are the indexes of found by what identifies the event.
 	places map[string]int
+	// recognised counts the messages, also those that are there several times.
+	recognised int
+	expander   *expander
+	// unread reports that a part of the document that may hold messages could not
+	// be read.
+	unread bool
 }
 
 // finding is an event and whether it was read from a text.
@@ -76,12 +103,15 @@ type finding struct {
 
 // place is where a walk is.
 type place struct {
-	path          string
+	path string
+	// parent is the plain key of the value, or of the array that it is in.
+	parent        string
 	levels, texts int
 }
 
 func (p place) key(name string) place {
 	p.path = strings.TrimPrefix(p.path+"."+name, ".")
+	p.parent = plainKey(name)
 	p.levels++
 	return p
 }
@@ -93,7 +123,11 @@ func (p place) index(n int) place {
 }
 
 func (s *search) value(v any, at place) {
-	if at.levels > maxLevels || len(s.found) > maxFound {
+	if len(s.found) > maxFound {
+		return
+	}
+	if at.levels > maxLevels {
+		s.unread = s.unread || isNested(v)
 		return
 	}
 	switch v := v.(type) {
@@ -102,22 +136,25 @@ func (s *search) value(v any, at place) {
 	case []any:
 		s.list(v, at)
 	case string:
-		if at.texts < maxTexts {
-			s.text(v, at)
-		}
+		s.text(v, at)
 	}
 }
 
 func (s *search) list(list []any, at place) {
 	for n, item := range list {
-		if text, is := item.(string); isNested(item) || is && looksLikeJSON(text) {
+		if text, is := item.(string); isNested(item) || is && mayHoldMessage(text) {
 			s.value(item, at.index(n))
 		}
 	}
 }
 
-// text searches a text that is JSON: one value, or several after one another.
+// text searches a text that is JSON: one value, or several after one another, or
+// one behind a log header.
 func (s *search) text(v string, at place) {
+	if at.texts == maxTexts {
+		s.unread = s.unread || mayHoldMessage(v)
+		return
+	}
 	decoded := decodeText(v)
 	at.texts++
 	if len(decoded) == 1 {
@@ -127,7 +164,21 @@ func (s *search) text(v string, at place) {
 	}
 }
 
+// encoded searches a text in base64. Such a text is a message of its own: one that
+// no adapter recognises is not read.
+func (s *search) encoded(v string, at place) {
+	if decodeText(v) != nil {
+		return // plain JSON, which is searched like any other
+	}
+	before := s.recognised
+	if text, ok := s.expander.decode(v); ok {
+		s.text(text, at)
+	}
+	s.unread = s.unread || s.recognised == before
+}
+
 func (s *search) object(o object, at place) {
+	asSent := o
 	var events []Event
 	if o.flattened() {
 		events = recognise(s.adapters, o.expanded(last))
@@ -139,7 +190,7 @@ func (s *search) object(o object, at place) {
 		events = recognise(s.adapters, o)
 	}
 	if len(events) == 0 {
-		s.below(o, at, wrapping)
+		s.inside(asSent, o, at)
 		return
 	}
 	for n := range events {
@@ -149,19 +200,41 @@ func (s *search) object(o object, at place) {
 	}
 }
 
-// below searches what o has under the given keys, and reports whether it found
-// anything.
+// inside searches an object that is no message, as it was sent and as expanded.
+func (s *search) inside(asSent, o object, at place) {
+	if v, is := anyValue(map[string]any(o)); is {
+		s.value(v, at)
+		return
+	}
+	if rows, is := table(o); is {
+		s.list(rows, at.key("rows"))
+		return
+	}
+	for _, k := range encodedIn(asSent, at.parent) {
+		s.encoded(asSent[k].(string), at.key(k))
+	}
+	s.below(o, at, wrapping)
+	for _, k := range slices.Sorted(maps.Keys(asSent)) {
+		if strings.Contains(k, ".") && slices.Contains(wrapping, plainKey(k)) {
+			s.value(asSent[k], at.key(k)) // the dot separates words, and no levels
+		}
+	}
+}
+
+// below searches the values of o under the given keys, and reports whether it found
+// a message.
 func (s *search) below(o object, at place, keys []string) bool {
-	before := len(s.found)
+	before := s.recognised
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if slices.Contains(keys, plainKey(k)) {
 			s.value(o[k], at.key(k))
 		}
 	}
-	return len(s.found) > before
+	return s.recognised > before
 }
 
 func (s *search) add(e *Event, identity string, asText bool) {
+	s.recognised++
 	at, twice := s.places[identity]
 	switch {
 	case !twice:
@@ -172,5 +245,13 @@ func (s *search) add(e *Event, identity string, asText bool) {
 	}
 }
 
-// plainKey is a key without what senders vary: its case, "_", "-" and "@".
-func plainKey(k string) string { return strings.ToLower(without(k, "_-@")) }
+// plainKey is a key without what senders vary: its case, and the characters
+// between its words ("_", "-", "@", "." and blanks).
+func plainKey(k string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("_-@.", r) || unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, k))
+}
