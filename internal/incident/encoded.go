@@ -64,7 +64,11 @@ func encodedIn(o object, parent string) []string {
 }
 
 // expander decodes base64, and decompresses within the limit of a body.
-type expander struct{ left int64 }
+type expander struct {
+	left int64
+	// z is used for every text, because each reader has a large buffer.
+	z gzip.Reader
+}
 
 // decode returns the text that s encodes, decompressed if it is gzip. It fails if
 // s is anything but standard base64 of text or of gzip, or over the limit.
@@ -76,11 +80,10 @@ func (e *expander) decode(s string) (string, bool) {
 	if !bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
 		return string(raw), true
 	}
-	z, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
+	if err := e.z.Reset(bytes.NewReader(raw)); err != nil {
 		return "", false
 	}
-	expanded, err := io.ReadAll(io.LimitReader(z, e.left+1))
+	expanded, err := io.ReadAll(io.LimitReader(&e.z, e.left+1))
 	e.left -= int64(len(expanded))
 	if err != nil || e.left < 0 {
 		e.left = max(e.left, 0)

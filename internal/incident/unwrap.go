@@ -35,7 +35,7 @@ var wrapping = []string{
 	// Azure Event Hubs and Logic Apps.
 	"contentdata",
 	// Amazon SNS, SQS, EventBridge, Kinesis, Firehose and CloudWatch Logs.
-	"records", "record", "kinesis", "detail", "awslogs", "logevents",
+	"records", "record", "sns", "kinesis", "detail", "awslogs", "logevents",
 	// Google Pub/Sub, and CloudEvents.
 	"data", "receivedmessages",
 	// OpenTelemetry (OTLP/HTTP logs).
@@ -63,8 +63,9 @@ var originals = []string{"original", "originalevent", "eventoriginal", "raw", "r
 // message that is there several times, as it was received, in parts or in several
 // encodings, counts once, as it was received.
 //
-// If some of the document could not be read, a last event without an adapter stands
-// for the document: it is kept whole.
+// If a part of the document could not be read, or a message lies under a key that
+// is not searched, a last event without an adapter stands for the document: it is
+// kept whole.
 func unwrap(all []adapter, o object, e *expander) []Event {
 	s := search{adapters: all, places: map[string]int{}, expander: e}
 	s.object(o, place{})
@@ -75,7 +76,7 @@ func unwrap(all []adapter, o object, e *expander) []Event {
 	for _, f := range s.found {
 		events = append(events, f.event)
 	}
-	if s.unread && len(events) > 0 {
+	if len(events) > 0 && (s.unread || slices.ContainsFunc(s.unlisted, func(id string) bool { _, read := s.places[id]; return !read })) {
 		events = append(events, Event{})
 	}
 	return events
@@ -93,6 +94,8 @@ type search struct {
 	// unread reports that a part of the document that may hold messages could not
 	// be read.
 	unread bool
+	// unlisted identify messages under keys that are not searched.
+	unlisted []string
 }
 
 // finding is an event and whether it was read from a text.
@@ -196,7 +199,7 @@ func (s *search) object(o object, at place) {
 	for n := range events {
 		e := &events[n]
 		e.Path = at.path
-		s.add(e, cmp.Or(e.Incident.ID, fmt.Sprint("ignored ", n, " ", o.identity())), at.texts > 0)
+		s.add(e, identify(e, n, o), at.texts > 0)
 	}
 }
 
@@ -214,11 +217,45 @@ func (s *search) inside(asSent, o object, at place) {
 		s.encoded(asSent[k].(string), at.key(k))
 	}
 	s.below(o, at, wrapping)
+	for k, v := range o {
+		if !slices.Contains(wrapping, plainKey(k)) {
+			s.pass(v, at.levels+1)
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(asSent)) {
 		if strings.Contains(k, ".") && slices.Contains(wrapping, plainKey(k)) {
 			s.value(asSent[k], at.key(k)) // the dot separates words, and no levels
 		}
 	}
+}
+
+// pass notes the messages among values that are not searched. Texts are not looked
+// into.
+func (s *search) pass(v any, levels int) {
+	if levels > maxLevels {
+		return
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			s.pass(item, levels+1)
+		}
+	case map[string]any:
+		events := recognise(s.adapters, v)
+		for n := range events {
+			s.unlisted = append(s.unlisted, identify(&events[n], n, v))
+		}
+		if len(events) == 0 {
+			for _, inner := range v {
+				s.pass(inner, levels+1)
+			}
+		}
+	}
+}
+
+// identify tells an event from the others of a document. n is its number in o.
+func identify(e *Event, n int, o object) string {
+	return cmp.Or(e.Incident.ID, fmt.Sprint("ignored ", n, " ", o.identity()))
 }
 
 // below searches the values of o under the given keys, and reports whether it found
