@@ -343,6 +343,12 @@ func TestEnvelopesByDocumentation(t *testing.T) {
 		"CloudWatch Logs":         `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":%s}]}`,
 		"SQS in a function":       `{"Records":[{"messageId":"1","body":%s,"eventSource":"aws:sqs"}]}`,
 		"SNS in a function":       `{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","Message":%s}}]}`,
+		"Cloud Logging":           `{"insertId":"1","resource":{"type":"k8s_container"},"logName":"l","timestamp":"t","textPayload":%s}`,
+		"Cloud Logging, parsed":   `{"insertId":"1","logName":"l","jsonPayload":{"message":%s}}`,
+		"ContainerLogV2":          `{"tables":[{"name":"PrimaryResult","columns":[{"name":"PodName"},{"name":"LogMessage"}],"rows":[["falco-1",%s]]}]}`,
+		"ContainerLog":            `{"Computer":"node-1","ContainerID":"c","LogEntry":%s,"LogEntrySource":"stdout"}`,
+		"Docker for Splunk":       `{"time":"1","host":"node-1","event":{"line":%s,"source":"stdout","tag":"t"}}`,
+		"QRadar payload":          `{"offense":{"id":1},"events":[{"utf8_payload":%s}]}`,
 		"EventBridge":             `{"version":"0","detail-type":"t","source":"s","detail":{"message":%s}}`,
 	} {
 		ids, unrecognised := outcomes(t, fmt.Sprintf(envelope, quoted(event)))

@@ -19,7 +19,7 @@ import (
 // documented ones.
 func seeds(t testing.TB) [][]byte {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/payloads/*")
+	paths, err := filepath.Glob("testdata/*s/*") // payloads and cases
 	require.NoError(t, err)
 	var all [][]byte
 	for _, path := range paths {

@@ -36,8 +36,8 @@ var wrapping = []string{
 	"contentdata",
 	// Amazon SNS, SQS, EventBridge, Kinesis, Firehose and CloudWatch Logs.
 	"records", "record", "sns", "kinesis", "detail", "awslogs", "logevents",
-	// Google Pub/Sub, and CloudEvents.
-	"data", "receivedmessages",
+	// Google Pub/Sub and Cloud Logging, and CloudEvents.
+	"data", "receivedmessages", "jsonpayload", "textpayload",
 	// OpenTelemetry (OTLP/HTTP logs).
 	"resourcelogs", "scopelogs", "logrecords", "body",
 	// Graylog: HTTP notifications and GELF.
@@ -46,12 +46,13 @@ var wrapping = []string{
 	"streams",
 	// Sumo Logic: the results among a webhook's variables.
 	"resultsjson", "rawresultsjson", "aggregateresultsjson",
-	// Container logs, Fluent Bit, Logstash, Wazuh.
-	"log", "logs", "logprocessed", "rawlog", "rawlogs", "fulllog", "eventoriginal",
+	// Container logs: Docker's drivers, Azure Monitor's tables ContainerLog and
+	// ContainerLogV2, Fluent Bit; Logstash, Wazuh.
+	"log", "line", "logentry", "logmessage", "logprocessed", "logs", "rawlog", "rawlogs", "fulllog", "eventoriginal",
 	// QRadar and Chronicle playbooks, and those of other products: their authors
 	// choose the shape.
 	"offense", "finding", "findings", "incident", "notification", "attachment", "attachments", "document", "documents",
-	"details", "eventdata", "events", "item", "items", "msg", "originalevent", "payloads",
+	"details", "eventdata", "events", "item", "items", "msg", "originalevent", "payloads", "utf8payload",
 }
 
 // originals are those of the wrapping keys that hold a message as it was
