@@ -292,6 +292,7 @@ func TestDocumentReadInPartIsKeptWhole(t *testing.T) {
 	ml := string(payload(t, "event-miner-ml.json"))
 	for name, body := range map[string]string{
 		"a record of text":      `{"records":[{"data":` + quoted(encode(event)) + `},{"data":` + quoted(encode("text")) + `}]}`,
+		"a line of a record":    `{"records":[{"data":` + quoted(encode(event+"\n"+`{"a":1}`)) + `}]}`,
 		"a record of no base64": `{"records":[{"data":` + quoted(encode(event)) + `},{"data":"###"}]}`,
 		"a level too deep":      `{"event":` + event + `,"alert":` + strings.Repeat(`{"data":`, 33) + ml + strings.Repeat("}", 33) + `}`,
 		"a text too deep":       `{"event":` + event + `,"message":` + quoted(`{"message":`+quoted(`{"message":`+quoted(`{"message":`+quoted(`{"message":`+quoted(ml)+`}`)+`}`)+`}`)+`}`) + `}`,
