@@ -9,32 +9,33 @@ import (
 // message. The expressions are anchored and have no blank inside a name, so that a
 // sentence which only mentions a time or a command does not pass for a header.
 const (
-	priority = `<[0-9]{1,3}>`
-	// rfc3339 also has the forms without a fraction and without a zone.
-	rfc3339 = `[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?`
-	// bsdTime is the time of RFC 3164, also with a year or a fraction.
-	bsdTime = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-9]?[0-9] (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?`
-	host    = `[A-Za-z0-9][A-Za-z0-9._:%-]{0,254}`
-	tag     = `[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}(?:\[[A-Za-z0-9_.-]{1,32}\])?:`
-	// element is one element of RFC 5424's structured data; \, " and ] are escaped
+	logPriority = `<[0-9]{1,3}>`
+	// logTime also has the forms without a fraction and without a zone.
+	logTime = `[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?`
+	// logBSDTime is the time of RFC 3164, also with a year or a fraction.
+	logBSDTime = `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-9]?[0-9] (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?`
+	// logHost is a name or an address, which does not end like a tag.
+	logHost = `[A-Za-z0-9](?:[A-Za-z0-9_.:%-]{0,253}[A-Za-z0-9_])?`
+	logTag  = `[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}(?:\[[A-Za-z0-9_.-]{1,32}\])?:`
+	// logElement is one element of RFC 5424's structured data; \, " and ] are escaped
 	// in its values.
-	element = `\[[!#-<>-Z^-~]{1,128}(?: [!#-<>-Z^-~]{1,128}="(?:[^"\\\]]|\\[\s\S])*")*\]`
-	// bom may precede a text, and precedes the message of RFC 5424 if that is UTF-8.
-	bom = `(?:\x{feff})?`
-	// message is the begin of JSON.
-	message = ` *` + bom + ` *[{\[]`
+	logElement = `\[[!#-<>-Z^-~]{1,128}(?: [!#-<>-Z^-~]{1,128}="(?:[^"\\\]]|\\[\s\S])*")*\]`
+	// logBOM may precede a text, and precedes the message of RFC 5424 if that is UTF-8.
+	logBOM = `(?:\x{feff})?`
+	// logMessage is the begin of a message in JSON.
+	logMessage = ` *` + logBOM + ` *[{\[]`
 )
 
 // headers are the log headers that are known. A header of RFC 3164 without its
 // priority must have host and tag; with it, either may be missing.
 var headers = []*regexp.Regexp{
-	regexp.MustCompile(`^` + bom + priority + `(?:` + bsdTime + `|` + rfc3339 + `)(?: ` + host + `)??(?: ` + tag + `)?` + message),
-	regexp.MustCompile(`^` + bom + `(?:` + bsdTime + `|` + rfc3339 + `) ` + host + ` ` + tag + message),
+	regexp.MustCompile(`^` + logBOM + logPriority + `(?:` + logBSDTime + `|` + logTime + `)(?: ` + logHost + `)??(?: ` + logTag + `)?` + logMessage),
+	regexp.MustCompile(`^` + logBOM + `(?:` + logBSDTime + `|` + logTime + `) ` + logHost + ` ` + logTag + logMessage),
 	// RFC 5424; "-" is a value that is not there.
-	regexp.MustCompile(`^` + bom + `(?:` + priority + `)?[1-9][0-9]{0,2} (?:-|` + rfc3339 + `) [!-~]{1,255} [!-~]{1,48} [!-~]{1,128} [!-~]{1,32} ` +
-		`(?:-|(?:` + element + `)+)` + message),
+	regexp.MustCompile(`^` + logBOM + `(?:` + logPriority + `)?[1-9][0-9]{0,2} (?:-|` + logTime + `) [!-~]{1,255} [!-~]{1,48} [!-~]{1,128} [!-~]{1,32} ` +
+		`(?:-|(?:` + logElement + `)+)` + logMessage),
 	// CRI: time, stream, and tags of which the first says whether the line is whole.
-	regexp.MustCompile(`^` + bom + rfc3339 + ` (?:stdout|stderr) [FP](?::[!-~]*)? ` + message),
+	regexp.MustCompile(`^` + logBOM + logTime + ` (?:stdout|stderr) [FP](?::[!-~]*)? ` + logMessage),
 }
 
 // afterHeader returns what follows the log header at the very beginning of s, if
