@@ -344,6 +344,7 @@ func TestEnvelopesByDocumentation(t *testing.T) {
 		"OTLP, a list":            `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"arrayValue":{"values":[{"intValue":"1"},{"stringValue":%s}]}}}]}]}]}`,
 		"OTLP, a map":             `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"kvlistValue":{"values":[{"key":"log","value":{"stringValue":%s}}]}}}]}]}]}`,
 		"CloudWatch Logs":         `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":%s}]}`,
+		"Firehose of plain logs":  `{"requestId":"r","timestamp":1,"records":[{"data":{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","message":%s}]}}]}`,
 		"SQS in a function":       `{"Records":[{"messageId":"1","body":%s,"eventSource":"aws:sqs"}]}`,
 		"SNS in a function":       `{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","Message":%s}}]}`,
 		"Cloud Logging":           `{"insertId":"1","resource":{"type":"k8s_container"},"logName":"l","timestamp":"t","textPayload":%s}`,

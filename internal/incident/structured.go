@@ -14,34 +14,41 @@ func anyValue(v any) (any, bool) {
 		return nil, false
 	}
 	for k, v := range o {
+		inner, _ := v.(map[string]any)
 		switch plainKey(k) {
 		case "stringvalue", "intvalue", "doublevalue", "boolvalue":
 			return v, !isNested(v)
 		case "arrayvalue":
-			list := object{}
-			list, _ = v.(map[string]any)
-			values := make([]any, 0, len(list.list("values")))
-			for _, item := range list.list("values") {
-				if value, ok := anyValue(item); ok {
-					values = append(values, value)
-				}
-			}
-			return values, list != nil
+			return anyValues(inner), inner != nil
 		case "kvlistvalue":
-			list := object{}
-			list, _ = v.(map[string]any)
-			values := map[string]any{}
-			for _, item := range list.list("values") {
-				pair, _ := item.(map[string]any)
-				key, named := pair["key"].(string)
-				if value, ok := anyValue(pair["value"]); named && ok {
-					values[key] = value
-				}
-			}
-			return values, list != nil
+			return anyPairs(inner), inner != nil
 		}
 	}
 	return nil, false
+}
+
+// anyValues are the values of an OTLP ArrayValue.
+func anyValues(o object) []any {
+	values := []any{}
+	for _, item := range o.list("values") {
+		if value, ok := anyValue(item); ok {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// anyPairs is the object of an OTLP KeyValueList.
+func anyPairs(o object) map[string]any {
+	values := map[string]any{}
+	for _, item := range o.list("values") {
+		pair, _ := item.(map[string]any)
+		key, named := pair["key"].(string)
+		if value, ok := anyValue(pair["value"]); named && ok {
+			values[key] = value
+		}
+	}
+	return values
 }
 
 // table returns the rows of a result of Azure Monitor or Log Analytics, which has
