@@ -10,8 +10,8 @@ import (
 	"firebreak/internal/incident"
 )
 
-// stratum is the rule inside most of the cases.
-const stratum = "Detect crypto miners using the Stratum protocol"
+// stratumRule is the rule inside most of the cases.
+const stratumRule = "Detect crypto miners using the Stratum protocol"
 
 // wanted is what a case requires of an event.
 type wanted struct {
@@ -61,7 +61,7 @@ func TestEnvelopesOfSenders(t *testing.T) {
 				e := &events[i].Incident
 				got = append(got, wanted{events[i].Adapter, events[i].Path, e.Host.Name, e.Container.ID})
 				if events[i].Adapter != "" {
-					require.Equal(t, stratum, e.Rule.Name)
+					require.Equal(t, stratumRule, e.Rule.Name)
 					require.Equal(t, incident.Severity(2), e.Severity)
 				}
 			}
