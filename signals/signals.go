@@ -285,8 +285,10 @@ type Page struct {
 	Tenant string `json:"tenant,omitzero"`
 	// Actions are the response actions that were carried out, in their order.
 	Actions []Executed `json:"actions,omitempty"`
-	// Related are events around it of the same container or host.
-	Related []RelatedEvent `json:"related,omitempty"`
+	// Related are the events around it of the same container or host that are nearest
+	// to it. RelatedCut reports that Sysdig has more.
+	Related    []RelatedEvent `json:"related,omitempty"`
+	RelatedCut bool           `json:"related_cut,omitzero"`
 }
 
 // Executed is a response action that was carried out.

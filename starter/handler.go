@@ -150,32 +150,40 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	name, status := unknownSource, http.StatusAccepted
 	answer, p := (*Answer)(nil), newProblem(http.StatusNotFound, "there is no source of this name")
+	hose := firehose{requestID: r.Header.Get(firehoseRequestID)}
 	if source := h.sources[r.PathValue("source")]; source != nil {
 		name = source.Name
-		answer, p = h.take(w, r, source)
+		answer, p = h.take(w, r, source, &hose)
 	}
 	if p != nil {
+		h.log.Warn("request refused", append([]any{
+			"source", name, "status", p.Status, "reason", cmp.Or(p.cause, p.Detail), "remote", r.RemoteAddr,
+		}, hose.attributes()...)...)
+	}
+	switch {
+	case hose.requestID != "":
+		status = hose.write(w, p)
+	case p != nil:
 		status = p.Status
-		h.log.Warn("request refused", "source", name, "status", status, "reason", cmp.Or(p.cause, p.Detail), "remote", r.RemoteAddr)
 		p.write(w)
-	} else {
+	default:
 		writeJSON(w, status, "application/json", answer)
 	}
 	h.metrics.request(name, status, time.Since(begin))
 }
 
-// take stores the events of a request.
-func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source) (*Answer, *problem) {
+// take stores the events of a request, and notes whether it is Firehose's.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request, source *Source, hose *firehose) (*Answer, *problem) {
 	if p := source.admit(r); p != nil {
 		return nil, p
 	}
 	ctx, ended := h.traceRequest(r, source)
-	answer, p := h.takeAdmitted(ctx, w, r, source)
+	answer, p := h.takeAdmitted(ctx, w, r, source, hose)
 	ended(answer, p)
 	return answer, p
 }
 
-func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *http.Request, source *Source) (*Answer, *problem) {
+func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *http.Request, source *Source, hose *firehose) (*Answer, *problem) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
@@ -183,9 +191,14 @@ func (h *Handler) takeAdmitted(ctx context.Context, w http.ResponseWriter, r *ht
 		return nil, newProblem(http.StatusTooManyRequests, "%d requests are under way: want fewer at a time", maxInFlight).
 			with("Retry-After", retryAfterBusy)
 	}
-	events, p := source.read(w, r)
+	body, p := source.read(w, r)
 	if p != nil {
 		return nil, p
+	}
+	hose.recognise(body)
+	events, err := incident.Parse(body)
+	if err != nil {
+		return nil, newProblem(http.StatusBadRequest, "%v", err)
 	}
 	h.redactor.Events(events) // before anybody else has seen them
 	// From here on the sender's patience does not matter: it may not send again.

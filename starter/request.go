@@ -6,13 +6,11 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
 
 	"firebreak/internal/httpauth"
-	"firebreak/internal/incident"
 )
 
 // defaultMaxBody bounds the body of a request as it is sent.
@@ -23,11 +21,12 @@ const defaultMaxBody = 1 << 20
 // thousandth.
 const maxExpanded = 8 << 20
 
-// contentTypes are those accepted. What a body is, is seen from its shape:
-// Falco declares its JSON as text when it is not configured well.
+// contentTypes are those accepted beside every type with the suffix +json. The
+// body's shape decides what it is: Falco declares its JSON as text when it is not
+// configured well.
 var contentTypes = []string{
 	"application/json", "application/x-ndjson", "application/ndjson",
-	"application/jsonl", "application/x-jsonlines", "text/plain",
+	"application/jsonl", "application/x-jsonlines", "application/jsonlines", "text/plain",
 }
 
 // admit decides what can be decided before the body of a request is read: nil
@@ -51,8 +50,8 @@ func (s *Source) admit(r *http.Request) *problem {
 	return nil
 }
 
-// read reads the events of a request that was admitted.
-func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event, *problem) {
+// read reads the body of a request that was admitted, and decompresses it.
+func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody()))
 	if exceeded := (*http.MaxBytesError)(nil); errors.As(err, &exceeded) {
 		return nil, s.tooLarge()
@@ -71,11 +70,7 @@ func (s *Source) read(w http.ResponseWriter, r *http.Request) ([]incident.Event,
 			return nil, p
 		}
 	}
-	events, err := incident.Parse(body)
-	if err != nil {
-		return nil, newProblem(http.StatusBadRequest, "%v", err)
-	}
-	return events, nil
+	return body, nil
 }
 
 func (s *Source) maxBody() int64 { return cmp.Or(s.MaxBody, defaultMaxBody) }
@@ -121,17 +116,28 @@ func expand(body []byte, limit int64) ([]byte, *problem) {
 
 func checkType(header http.Header) *problem {
 	if e := encoding(header); e != identity && e != gzipped {
-		return newProblem(http.StatusUnsupportedMediaType, "content encoding %q: want gzip, or none", e).
+		return newProblem(http.StatusUnsupportedMediaType, "content encoding %q: expected gzip, or none", e).
 			with("Accept-Encoding", gzipped)
 	}
 	declared := header.Get("Content-Type")
-	if declared == "" {
+	if declared == "" || acceptable(declared) {
 		return nil
 	}
-	media, _, err := mime.ParseMediaType(declared)
-	if err == nil && slices.Contains(contentTypes, media) {
-		return nil
-	}
-	return newProblem(http.StatusUnsupportedMediaType, "content type %q: want %s, or none",
+	return newProblem(http.StatusUnsupportedMediaType, "content type %q: expected %s, a type with the suffix +json, or none",
 		declared, strings.Join(contentTypes, ", "))
+}
+
+// acceptable reports whether a content type is one of contentTypes or has the suffix
+// +json (RFC 6839). Its parameters do not matter.
+func acceptable(declared string) bool {
+	media, _, _ := strings.Cut(declared, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	kind, subtype, _ := strings.Cut(media, "/")
+	name, json := strings.CutSuffix(subtype, "+json")
+	return slices.Contains(contentTypes, media) || json && isToken(kind) && isToken(name)
+}
+
+// isToken reports whether s is a name of a media type (RFC 6838).
+func isToken(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+") == ""
 }

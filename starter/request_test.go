@@ -88,12 +88,38 @@ func TestContentTypesAreThoseOfTheSenders(t *testing.T) {
 		"application/x-ndjson":            true,
 		"application/ndjson":              true,
 		"application/jsonl":               true,
-		"text/plain":                      true,
-		"text/plain; charset=UTF-8":       true,
-		"text/html":                       false,
-		"application/xml":                 false,
-		"multipart/form-data; boundary=x": false,
-		"nonsense;;":                      false,
+		"application/x-jsonlines":         true,
+		"application/jsonlines":           true,
+		"application/json;":               true,
+		"application/json; charset":       true,
+		"application/json; a=1; a=2":      true,
+		" application/json ; charset=x":   true,
+		"application/cloudevents+json":    true,
+		"application/cloudevents-batch+json; charset=utf-8": true,
+		"application/vnd.api+json":                          true,
+		"Application/Problem+JSON":                          true,
+		"model/gltf+json":                                   true,
+		"application/x.a+b+json":                            true,
+		"application/json+":                                 false,
+		"application/+json":                                 false,
+		"+json":                                             false,
+		"/json":                                             false,
+		"/a+json":                                           false,
+		"a b/c+json":                                        false,
+		"application/json/a+json":                           false,
+		"application/cloudevents+xml":                       false,
+		"application/jsonx":                                 false,
+		"application/x-www-form-urlencoded":                 false,
+		"application/octet-stream":                          false,
+		"application/cbor":                                  false,
+		"application/json, text/plain":                      false,
+		";charset=utf-8":                                    false,
+		"text/plain":                                        true,
+		"text/plain; charset=UTF-8":                         true,
+		"text/html":                                         false,
+		"application/xml":                                   false,
+		"multipart/form-data; boundary=x":                   false,
+		"nonsense;;":                                        false,
 	} {
 		recorder := newWebhook(t).post(t, "[]", func(r *http.Request) {
 			r.Header.Del("Content-Type")
@@ -105,7 +131,10 @@ func TestContentTypesAreThoseOfTheSenders(t *testing.T) {
 			accepted(t, recorder)
 			continue
 		}
-		require.Contains(t, refused(t, recorder, http.StatusUnsupportedMediaType), "want application/json")
+		detail := refused(t, recorder, http.StatusUnsupportedMediaType)
+		for _, accepts := range []string{"application/json", "application/x-ndjson", "+json", "text/plain", "none"} {
+			require.Contains(t, detail, accepts, contentType)
+		}
 	}
 }
 
@@ -144,10 +173,10 @@ func TestCompressedBodiesAreExpandedWithinALimit(t *testing.T) {
 		"with more behind it":      {[]string{"gzip"}, compress(t, batch) + "more", 400, "the body is not gzip"},
 		"malformed inside":         {[]string{"gzip"}, compress(t, `["text"]`), 400, "byte 1"},
 		"compressed, not declared": {nil, compress(t, batch), 400, "byte 0"},
-		"deflate":                  {[]string{"deflate"}, batch, 415, `content encoding "deflate": want gzip, or none`},
-		"br":                       {[]string{"br"}, batch, 415, "want gzip"},
-		"twice":                    {[]string{"gzip, gzip"}, compress(t, compress(t, batch)), 415, "want gzip"},
-		"twice, in two headers":    {[]string{"gzip", "gzip"}, compress(t, compress(t, batch)), 415, "want gzip"},
+		"deflate":                  {[]string{"deflate"}, batch, 415, `content encoding "deflate": expected gzip, or none`},
+		"br":                       {[]string{"br"}, batch, 415, "expected gzip"},
+		"twice":                    {[]string{"gzip, gzip"}, compress(t, compress(t, batch)), 415, "expected gzip"},
+		"twice, in two headers":    {[]string{"gzip", "gzip"}, compress(t, compress(t, batch)), 415, "expected gzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

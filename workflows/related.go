@@ -27,14 +27,18 @@ func (r *response) lookAround(ctx workflow.Context) {
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var a *activities.Activities
-		var found []signals.RelatedEvent
+		var found activities.RelatedResult
 		if err := workflow.ExecuteActivity(lookup(ctx, "Look for related events"), a.Related, in).Get(ctx, &found); err != nil {
 			if ctx.Err() == nil {
 				r.log(ctx, actorSysdig, signals.KindCheck, "no related events: %s", describe(err))
 			}
 			return
 		}
-		r.page.Related = found
-		r.log(ctx, actorSysdig, signals.KindCheck, "%d related events of the same %s", len(found), where)
+		r.page.Related, r.page.RelatedCut = found.Events, found.Cut
+		if found.Cut {
+			r.log(ctx, actorSysdig, signals.KindCheck, "the %d nearest related events of the same %s; Sysdig has more", len(found.Events), where)
+			return
+		}
+		r.log(ctx, actorSysdig, signals.KindCheck, "%d related events of the same %s", len(found.Events), where)
 	})
 }

@@ -40,7 +40,7 @@ type bench struct {
 	choose func(activities.ApprovalInput) (incident.Approval, error)
 	notify func(activities.Notification) ([]string, error)
 	// related knows of no other event.
-	related func(activities.RelatedInput) ([]signals.RelatedEvent, error)
+	related func(activities.RelatedInput) (activities.RelatedResult, error)
 
 	executed []activities.ActionInput
 	notified []activities.Notification
@@ -88,7 +88,9 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{}, nil }
 	b.choose = func(in activities.ApprovalInput) (incident.Approval, error) { return in.Route, nil }
 	b.notify = func(activities.Notification) ([]string, error) { return nil, nil }
-	b.related = func(activities.RelatedInput) ([]signals.RelatedEvent, error) { return []signals.RelatedEvent{}, nil }
+	b.related = func(activities.RelatedInput) (activities.RelatedResult, error) {
+		return activities.RelatedResult{}, nil
+	}
 	var a *activities.Activities
 	b.RegisterActivity(a)
 	b.OnActivity(a.Vet, mock.Anything, mock.Anything).Return(
@@ -117,7 +119,7 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
 	b.OnActivity(a.Related, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.RelatedInput) ([]signals.RelatedEvent, error) {
+		func(_ context.Context, in activities.RelatedInput) (activities.RelatedResult, error) {
 			return b.related(in)
 		}).Maybe()
 	b.OnActivity(a.FetchResult, mock.Anything, mock.Anything).Return(

@@ -115,7 +115,7 @@ func writePage(w io.Writer, page *signals.Page) error {
 		return err
 	}
 
-	if err := errors.Join(writeActions(w, page.Actions), writeRelated(w, page.Related)); err != nil {
+	if err := errors.Join(writeActions(w, page.Actions), writeRelated(w, page)); err != nil {
 		return err
 	}
 	t = newTable(w, "")
@@ -167,14 +167,17 @@ func writeActions(w io.Writer, actions []signals.Executed) error {
 const maxOutput = 200
 
 // writeRelated lists what else Sysdig saw around it, if there is anything.
-func writeRelated(w io.Writer, events []signals.RelatedEvent) error {
+func writeRelated(w io.Writer, page *signals.Page) error {
 	t := newTable(w, "")
-	if len(events) > 0 {
+	switch {
+	case len(page.Related) > 0 && page.RelatedCut:
+		t.row("related events, the nearest of more")
+	case len(page.Related) > 0:
 		t.row("related events")
 	}
 	t.indent = "  "
-	for i := range events {
-		e := &events[i]
+	for i := range page.Related {
+		e := &page.Related[i]
 		t.row(timestamp(e.Time), fmt.Sprintf("%d %s", e.Severity, e.Severity.Label()), e.Rule, cmp.Or(signals.Clip(e.Output, maxOutput), "-"))
 	}
 	return t.flush()

@@ -151,6 +151,7 @@ func TestShowTellsWhatWasDoneAndWhatElseHappened(t *testing.T) {
 		{Action: "KILL_CONTAINER", ExecutionID: "exec-3", Parameters: map[string]any{"container.id": "6949e5f10829", "host.id": "0a1b"}, At: noon.Add(time.Minute)},
 		{Action: "FILE_QUARANTINE", Parameters: map[string]any{"path.absolute": "/tmp/x\n\x1b[1A"}, At: noon.Add(time.Hour), Observed: true},
 	}
+	i.page.RelatedCut = true
 	i.page.Related = []signals.RelatedEvent{
 		{ID: "event-0", Time: noon.Add(-time.Minute), Rule: "Launch Package Management", Severity: 5, Output: "apk add\nxmrig" + strings.Repeat(" x", 200)},
 		{ID: "event-2", Time: noon.Add(time.Second), Rule: "Connection to a pool", Severity: 0},

@@ -28,13 +28,13 @@ func adapters() []adapter {
 
 // adapt turns one object of a payload into events: those of the adapter that
 // recognises it, or else those of the messages found inside it.
-func adapt(all []adapter, o object, raw json.RawMessage) []Event {
+func adapt(all []adapter, o object, raw json.RawMessage, e *expander) []Event {
 	var events []Event
 	if !o.flattened() {
 		events = recognise(all, o)
 	}
 	if len(events) == 0 {
-		events = unwrap(all, o)
+		events = unwrap(all, o, e)
 	}
 	if len(events) == 0 {
 		return []Event{{Raw: raw}}

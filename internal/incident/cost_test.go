@@ -77,6 +77,11 @@ func TestABodyMadeToBeExpensiveIsNot(t *testing.T) {
 		"more messages than are taken": `{"data":[` + many(`{"type":"command","agentId":%d}`, limit) + `]}`,
 		"many policy events":           `{"alert":{},"state":"","entities":[{"policyEvents":[` + strings.Repeat("1,", half) + `1]}]}`,
 		"a policy for every event":     `{"alert":{},"state":"","entities":[{"policies":[` + many(`{"id":%d}`, half) + `],"policyEvents":[` + many(`{"policyId":"none %d","severity":0,"containerId":"","ruleName":""}`, half) + `]}]}`,
+		"many compressed records":      `{"records":[` + strings.Repeat(`{"data":`+quoted(encode(zip(t, "{}")))+`},`, limit/60) + `{}]}`,
+		"many bombs":                   `{"records":[` + strings.Repeat(`{"data":`+quoted(encode(zip(t, strings.Repeat(" ", limit))))+`},`, limit/1500) + `{}]}`,
+		"many lines of a log":          strings.Repeat("<1>Aug  7 13:49:16 n t: {}\n", 20_000),
+		"a header without end":         `{"message":` + quoted("<1>1 - - - - - "+strings.Repeat(`[a b="c"]`, limit/12)) + `}`,
+		"many texts with headers":      `{"data":[` + strings.Repeat(quoted("<1>Aug  7 13:49:16 n t: {x")+",", limit/30) + `1]}`,
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 // documented ones.
 func seeds(t testing.TB) [][]byte {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/payloads/*")
+	paths, err := filepath.Glob("testdata/*s/*") // payloads and cases
 	require.NoError(t, err)
 	var all [][]byte
 	for _, path := range paths {
@@ -102,8 +103,8 @@ func FuzzUnwrap(f *testing.F) {
 			requireSound(t, &wrapped[i])
 		}
 		direct, err := incident.Parse(inside)
-		if err != nil || len(direct) > 1000 {
-			return
+		if err != nil || len(direct) > 1000 || len(direct) > 1 && !looksLikeJSON(inside) {
+			return // a text holds one message behind a log header, and a body several
 		}
 		require.Subset(t, identities(direct), identities(wrapped))
 		require.Subset(t, identities(wrapped), identities(slices.DeleteFunc(direct, func(e incident.Event) bool { return e.Path != "" })))
@@ -192,6 +193,11 @@ func requireSound(t *testing.T, e *incident.Event) {
 	}
 	_, err := json.Marshal(i)
 	require.NoError(t, err)
+}
+
+func looksLikeJSON(text []byte) bool {
+	text = bytes.TrimLeft(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
 }
 
 // identities are the IDs of the incidents among events.

@@ -40,7 +40,8 @@ type Event struct {
 	// Lacks are the fields that routes need and the message does not state, by their
 	// paths: rule.name, severity, occurred_at. Its severity is the mildest then.
 	Lacks []string
-	// Raw is the element as it was sent, with all that was around the message.
+	// Raw is the element as it was sent, with all that was around the message but
+	// the log header of a line.
 	Raw json.RawMessage
 }
 
@@ -75,17 +76,19 @@ func (e *MalformedError) Error() string {
 }
 
 // Parse turns the body of a webhook request into events. The body is a JSON
-// array of objects, one object, or several objects after one another (NDJSON);
-// its kind is recognised from its shape. A message of a known kind inside
-// another document, as a SIEM sends it on, is taken out of it (see unwrap). An
-// empty array holds no events. Any error is a *[MalformedError], and then there are no events: a sender that is
-// told so sends the whole body again, and nothing is lost or counted twice.
+// array of objects, one object, several objects after one another (NDJSON), or
+// lines of a log, each of which is a log header and a JSON object; its kind is
+// recognised from its shape. A message of a known kind inside another document, as
+// a SIEM sends it on, is taken out of it (see unwrap). A document that could be read
+// only in part is among the events once more, without an adapter. An empty array
+// holds no events. Any error is a *[MalformedError], and then there are no events:
+// the sender can send the whole body again, and nothing is lost or counted twice.
 func Parse(body []byte) ([]Event, error) {
 	elements, err := split(body)
 	if err != nil {
 		return nil, err
 	}
-	all := adapters()
+	all, e := adapters(), &expander{left: maxExpanded}
 	events := make([]Event, 0, len(elements))
 	for _, raw := range elements {
 		if checkDepth(raw, readDepth) != nil {
@@ -96,7 +99,7 @@ func Parse(body []byte) ([]Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, adapt(all, o, raw)...)
+		events = append(events, adapt(all, o, raw, e)...)
 	}
 	return events, nil
 }
@@ -110,17 +113,75 @@ func split(body []byte) ([]json.RawMessage, error) {
 		// Blanks keep the offsets those of the body as it was sent.
 		body = append([]byte("   "), body[len(utf8BOM):]...)
 	}
-	if err := checkDepth(body, maxDepth); err != nil {
-		return nil, err
-	}
 	start := bytes.TrimLeft(body, " \t\r\n")
 	if len(start) == 0 {
-		return nil, &MalformedError{Offset: int64(len(body)), Reason: "the body is empty; want a JSON object, an array of objects or NDJSON"}
+		return nil, &MalformedError{Offset: int64(len(body)), Reason: "the body is empty: expected a JSON object, an array of objects or NDJSON"}
+	}
+	if beginsLog(start) {
+		return splitLog(body)
+	}
+	if err := checkDepth(body, maxDepth); err != nil {
+		return nil, err
 	}
 	if start[0] == '[' {
 		return splitArray(body)
 	}
 	return splitSequence(body)
+}
+
+// beginsLog reports whether a body begins with a log header.
+func beginsLog(body []byte) bool {
+	if body[0] == '{' || body[0] == '[' {
+		return false
+	}
+	line, _, _ := bytes.Cut(body, []byte("\n"))
+	_, ok := afterHeader(string(line))
+	return ok
+}
+
+// splitLog takes lines apart, each of which is one JSON object behind a log header
+// or alone. A line of anything else is an error, for it would be lost.
+func splitLog(body []byte) ([]json.RawMessage, error) {
+	var elements []json.RawMessage
+	at := 0 // where the line begins
+	for line := range bytes.Lines(body) {
+		start := at
+		at += len(line)
+		text := string(bytes.TrimSpace(line))
+		if text == "" {
+			continue
+		}
+		message, logged := afterHeader(text)
+		if !logged {
+			message = text
+		}
+		one, err := splitMessage([]byte(message), len(elements))
+		var m *MalformedError
+		if errors.As(err, &m) {
+			m.Offset += int64(start + bytes.LastIndex(line, []byte(message)))
+		}
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, one)
+	}
+	return elements, nil
+}
+
+// splitMessage checks that a line is one object.
+func splitMessage(message []byte, before int) (json.RawMessage, error) {
+	if err := checkDepth(message, maxDepth); err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(message))
+	raw, err := next(dec, message, before)
+	if err != nil {
+		return nil, err
+	}
+	if end := dec.InputOffset(); len(bytes.TrimSpace(message[end:])) > 0 {
+		return nil, &MalformedError{Offset: end, Reason: "the line goes on after its object: expected one object behind a log header"}
+	}
+	return raw, nil
 }
 
 func splitArray(body []byte) ([]json.RawMessage, error) {

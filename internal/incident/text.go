@@ -7,11 +7,24 @@ import (
 	"strings"
 )
 
-// decodeText is the objects and arrays that make up a text, none when anything
-// else is in it. It holds for the text what holds for a body: numbers keep all
-// their digits, and what nests too deep is not read.
+// decodeText returns the objects and arrays that make up a text: one value, or
+// several after one another, or exactly one behind a log header. It returns none
+// if anything else is in the text. The rules of a body hold: numbers keep all their
+// digits, and a text that nests too deep is not read.
 func decodeText(s string) []any {
-	if !looksLikeJSON(s) || checkDepth([]byte(s), readDepth) != nil {
+	if looksLikeJSON(s) {
+		return decodeSequence(s)
+	}
+	if message, ok := afterHeader(s); ok {
+		if decoded := decodeSequence(message); len(decoded) == 1 {
+			return decoded
+		}
+	}
+	return nil
+}
+
+func decodeSequence(s string) []any {
+	if checkDepth([]byte(s), readDepth) != nil {
 		return nil
 	}
 	s = strings.TrimPrefix(s, utf8BOM)
@@ -38,4 +51,14 @@ func decodeText(s string) []any {
 func looksLikeJSON(s string) bool {
 	s = strings.TrimLeft(strings.TrimPrefix(s, utf8BOM), " \t\r\n")
 	return s != "" && (s[0] == '{' || s[0] == '[')
+}
+
+// mayHoldMessage reports whether a text begins like JSON, or with a log header and
+// JSON behind it.
+func mayHoldMessage(s string) bool {
+	if looksLikeJSON(s) {
+		return true
+	}
+	_, ok := afterHeader(s)
+	return ok
 }

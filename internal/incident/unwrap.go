@@ -8,54 +8,35 @@ import (
 	"strings"
 )
 
-// How far a document that nobody recognises is searched. What lies deeper is
-// not looked at, so that nobody can hide a message behind a deep one. A document
-// of more messages goes to quarantine whole: none of them is to be lost.
+// How far a document that no adapter recognises is searched. Deeper parts are not
+// read, so that no message hides behind a deep one. A document of more messages
+// goes to quarantine whole, so that none of them is lost.
 const (
 	maxFound  = 10_000 // messages
 	maxLevels = 32     // objects and arrays around a message
-	maxTexts  = 4      // texts that are JSON, one within the other
+	maxTexts  = 4      // texts that hold JSON, one within the other
 )
 
-// wrapping are the keys under which SIEMs and log shippers put the messages
-// they pass on, in lower case without "_", "-" and "@": the Splunk webhook
-// alert action (result, _raw), Elasticsearch (hits, _source, fields,
-// event.original, message) and Elastic's Sysdig integration (sysdig), the
-// events API's and CloudEvents' data, container logs (log), queues and
-// functions (Records, body, detail, Message), and the words that Sentinel,
-// QRadar and Chronicle playbooks use; their documents are their authors' own
-// and have no one shape.
-//
-// No other key is searched. In what people, commands and other systems wrote
-// anybody can plant a text that looks like a message and names a container to
-// kill; for the same reason a text counts only when all of it is JSON, and
-// nothing is searched inside a message.
-var wrapping = []string{
-	"additionaldata", "alert", "alertcontext", "alerts", "attachment", "attachments", "body", "customdetails", "data",
-	"detail", "details", "document", "documents", "event", "eventdata", "events", "extendedproperties", "fields", "finding",
-	"findings", "hit", "hits", "incident", "item", "items", "log", "logs", "message", "messages", "msg", "notification",
-	"object", "offense", "original", "originalevent", "payload", "payloads", "properties", "raw", "rawdata", "rawevent",
-	"rawlog", "rawlogs", "rawmessage", "record", "records", "result", "results", "row", "rows", "source", "sysdig", "falco",
-	"value", "values",
-}
-
-// originals are those of the wrapping keys that hold a message as it was
-// received, beside what was made of it.
-var originals = []string{"original", "originalevent", "raw", "rawdata", "rawevent", "rawlog", "rawmessage"}
-
 // unwrap finds the messages inside a document that no adapter recognises, in
-// the order of the document's keys. What it holds besides is not looked at. A
-// message that is there twice, as it was received and in parts, counts once,
-// as it was received.
-func unwrap(all []adapter, o object) []Event {
-	s := search{adapters: all, places: map[string]int{}}
+// the order of the document's keys. The rest of the document is not read. A
+// message that is there several times, as it was received, in parts or in several
+// encodings, counts once, as it was received.
+//
+// If a part of the document could not be read, or a message lies under a key that
+// is not searched, a last event without an adapter stands for the document: it is
+// kept whole.
+func unwrap(all []adapter, o object, e *expander) []Event {
+	s := search{adapters: all, places: map[string]int{}, expander: e}
 	s.object(o, place{})
 	if len(s.found) > maxFound {
 		return nil
 	}
-	events := make([]Event, 0, len(s.found))
+	events := make([]Event, 0, len(s.found)+1)
 	for _, f := range s.found {
 		events = append(events, f.event)
+	}
+	if len(events) > 0 && (s.unread || slices.ContainsFunc(s.unlisted, func(id string) bool { _, read := s.places[id]; return !read })) {
+		events = append(events, Event{})
 	}
 	return events
 }
@@ -66,6 +47,14 @@ type search struct {
 	found    []finding
 	// places are the indexes of found by what identifies the event.
 	places map[string]int
+	// recognised counts the messages, also those that are there several times.
+	recognised int
+	expander   *expander
+	// unread reports that a part of the document that may hold messages could not
+	// be read.
+	unread bool
+	// unlisted identify messages under keys that are not searched.
+	unlisted []string
 }
 
 // finding is an event and whether it was read from a text.
@@ -76,12 +65,15 @@ type finding struct {
 
 // place is where a walk is.
 type place struct {
-	path          string
+	path string
+	// parent is the plain key of the value, or of the array that it is in.
+	parent        string
 	levels, texts int
 }
 
 func (p place) key(name string) place {
 	p.path = strings.TrimPrefix(p.path+"."+name, ".")
+	p.parent = plainKey(name)
 	p.levels++
 	return p
 }
@@ -93,7 +85,11 @@ func (p place) index(n int) place {
 }
 
 func (s *search) value(v any, at place) {
-	if at.levels > maxLevels || len(s.found) > maxFound {
+	if len(s.found) > maxFound {
+		return
+	}
+	if at.levels > maxLevels {
+		s.unread = s.unread || isNested(v)
 		return
 	}
 	switch v := v.(type) {
@@ -102,22 +98,25 @@ func (s *search) value(v any, at place) {
 	case []any:
 		s.list(v, at)
 	case string:
-		if at.texts < maxTexts {
-			s.text(v, at)
-		}
+		s.text(v, at)
 	}
 }
 
 func (s *search) list(list []any, at place) {
 	for n, item := range list {
-		if text, is := item.(string); isNested(item) || is && looksLikeJSON(text) {
+		if text, is := item.(string); isNested(item) || is && mayHoldMessage(text) {
 			s.value(item, at.index(n))
 		}
 	}
 }
 
-// text searches a text that is JSON: one value, or several after one another.
+// text searches a text that is JSON: one value, or several after one another, or
+// one behind a log header.
 func (s *search) text(v string, at place) {
+	if at.texts == maxTexts {
+		s.unread = s.unread || mayHoldMessage(v)
+		return
+	}
 	decoded := decodeText(v)
 	at.texts++
 	if len(decoded) == 1 {
@@ -127,7 +126,31 @@ func (s *search) text(v string, at place) {
 	}
 }
 
+// encoded searches a text in base64. Each of its values is a message of its own: one
+// that no adapter recognises is not read.
+func (s *search) encoded(v string, at place) {
+	if decodeText(v) != nil {
+		return // plain JSON, which is searched like any other
+	}
+	text, ok := s.expander.decode(v)
+	messages := decodeText(text)
+	if !ok || len(messages) == 0 || at.texts == maxTexts {
+		s.unread = true
+		return
+	}
+	at.texts++
+	for n, message := range messages {
+		where, before := at, s.recognised
+		if len(messages) > 1 {
+			where = at.index(n)
+		}
+		s.value(message, where)
+		s.unread = s.unread || s.recognised == before
+	}
+}
+
 func (s *search) object(o object, at place) {
+	asSent := o
 	var events []Event
 	if o.flattened() {
 		events = recognise(s.adapters, o.expanded(last))
@@ -139,29 +162,85 @@ func (s *search) object(o object, at place) {
 		events = recognise(s.adapters, o)
 	}
 	if len(events) == 0 {
-		s.below(o, at, wrapping)
+		s.inside(asSent, o, at)
 		return
 	}
 	for n := range events {
 		e := &events[n]
 		e.Path = at.path
-		s.add(e, cmp.Or(e.Incident.ID, fmt.Sprint("ignored ", n, " ", o.identity())), at.texts > 0)
+		s.add(e, identify(e, n, o), at.texts > 0)
 	}
 }
 
-// below searches what o has under the given keys, and reports whether it found
-// anything.
+// inside searches an object that is no message, as it was sent and as expanded.
+func (s *search) inside(asSent, o object, at place) {
+	if v, is := anyValue(map[string]any(o)); is {
+		s.value(v, at)
+		return
+	}
+	if rows, is := table(o); is {
+		s.list(rows, at.key("rows"))
+		return
+	}
+	for _, k := range encodedIn(asSent, at.parent) {
+		s.encoded(asSent[k].(string), at.key(k))
+	}
+	s.below(o, at, wrapping)
+	for k, v := range o {
+		if !slices.Contains(wrapping, plainKey(k)) {
+			s.pass(v, at.levels+1)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(asSent)) {
+		if strings.Contains(k, ".") && slices.Contains(wrapping, plainKey(k)) {
+			s.value(asSent[k], at.key(k)) // the dot separates words, and no levels
+		}
+	}
+}
+
+// pass notes the messages among values that are not searched. Texts are not looked
+// into.
+func (s *search) pass(v any, levels int) {
+	if levels > maxLevels {
+		return
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			s.pass(item, levels+1)
+		}
+	case map[string]any:
+		events := recognise(s.adapters, v)
+		for n := range events {
+			s.unlisted = append(s.unlisted, identify(&events[n], n, v))
+		}
+		if len(events) == 0 {
+			for _, inner := range v {
+				s.pass(inner, levels+1)
+			}
+		}
+	}
+}
+
+// identify tells an event from the others of a document. n is its number in o.
+func identify(e *Event, n int, o object) string {
+	return cmp.Or(e.Incident.ID, fmt.Sprint("ignored ", n, " ", o.identity()))
+}
+
+// below searches the values of o under the given keys, and reports whether it found
+// a message.
 func (s *search) below(o object, at place, keys []string) bool {
-	before := len(s.found)
+	before := s.recognised
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if slices.Contains(keys, plainKey(k)) {
 			s.value(o[k], at.key(k))
 		}
 	}
-	return len(s.found) > before
+	return s.recognised > before
 }
 
 func (s *search) add(e *Event, identity string, asText bool) {
+	s.recognised++
 	at, twice := s.places[identity]
 	switch {
 	case !twice:
@@ -171,6 +250,3 @@ func (s *search) add(e *Event, identity string, asText bool) {
 		s.found[at] = finding{*e, asText}
 	}
 }
-
-// plainKey is a key without what senders vary: its case, "_", "-" and "@".
-func plainKey(k string) string { return strings.ToLower(without(k, "_-@")) }

@@ -54,7 +54,7 @@ func Details(page *signals.Page, asked Asked, namespace string) string {
 		done(&w, page)
 	}
 	fields(&w, &page.Incident)
-	related(&w, page.Related)
+	related(&w, page.Related, page.RelatedCut)
 	evidence(&w, page.Evidence)
 	warRoom(&w, page)
 	return string(w.b)
@@ -66,7 +66,7 @@ func Report(page *signals.Page) string {
 	heading(&w, page)
 	done(&w, page)
 	fields(&w, &page.Incident)
-	related(&w, page.Related)
+	related(&w, page.Related, page.RelatedCut)
 	evidence(&w, page.Evidence)
 	w.raw("\n### War room (UTC)\n\n")
 	for i := range page.WarRoom {
@@ -234,11 +234,14 @@ func fields(w *writer, inc *incident.Incident) {
 }
 
 // related lists what else happened there.
-func related(w *writer, events []signals.RelatedEvent) {
+func related(w *writer, events []signals.RelatedEvent, cut bool) {
 	if len(events) == 0 {
 		return
 	}
 	w.raw("\n### Related events (UTC)\n\n")
+	if cut {
+		w.raw("Only the nearest events are listed: Sysdig has more.\n\n")
+	}
 	for i := range events {
 		e := &events[i]
 		if !w.within(endOfRelated, func() {

@@ -136,6 +136,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 
 	keep := waiting()
 	keep.Pending.Action, keep.Pending.Parameters = signals.ActionKeep, map[string]any{"action": "PAUSE_CONTAINER", "execution": "x-1"}
+	keep.RelatedCut = true
 	keep.Related = []signals.RelatedEvent{
 		{ID: "r-1", Time: at(3), Rule: "Terminal shell in container", Severity: 5, Output: "a shell was spawned"},
 		{ID: "r-2", Time: at(9), Rule: forged, Severity: 0, Output: forged},

@@ -21,14 +21,18 @@ const eventsPath = "/secure/events/v1/events"
 const (
 	MaxEvents     = 200
 	MaxEventsSpan = 14 * 24 * time.Hour
+	maxFilter     = 2048 // characters
 )
+
+// maxEventID is the longest ID of an event (Sysdig's public OpenAPI).
+const maxEventID = 32
 
 // Event returns a security event as Sysdig has it (GET by ID, Sysdig's public
 // OpenAPI). What it holds depends on its content's type, and is not this
 // package's to know.
 func (c *Client) Event(ctx context.Context, id string) (json.RawMessage, error) {
-	if !validID(id) {
-		return nil, fmt.Errorf("get event: id %q: want the ID of an event", id)
+	if !validEventID(id) {
+		return nil, fmt.Errorf("get event: id %q: expected the ID of an event of Sysdig, of at most %d letters, digits, - and _", id, maxEventID)
 	}
 	var a eventAnswer
 	if err := c.call(ctx, request{method: http.MethodGet, base: c.api, path: eventsPath + "/" + url.PathEscape(id)}, &a); err != nil {
@@ -37,14 +41,17 @@ func (c *Client) Event(ctx context.Context, id string) (json.RawMessage, error) 
 	return json.RawMessage(a), nil
 }
 
-// Events returns the security events between two times, each as Sysdig has it
-// (GET on the collection, Sysdig's public OpenAPI): from 1 to MaxEvents of
-// them, and at most MaxEventsSpan apart. The filter is an expression like
-// `severity in ("0","1") and host.hostName = "web-1"`; empty lists all.
+// Events returns the newest security events between two times, the newest first,
+// each as Sysdig has it (GET on the collection, Sysdig's public OpenAPI). The limit is
+// from 1 to MaxEvents, and the times are at most MaxEventsSpan apart. The filter is an
+// expression like `severity in ("0","1") and host.hostName = "web-1"`, with values as
+// FilterValue writes them; empty lists all.
 func (c *Client) Events(ctx context.Context, from, to time.Time, filter string, limit int) ([]json.RawMessage, error) {
 	switch {
 	case limit < 1 || limit > MaxEvents:
 		return nil, fmt.Errorf("list events: limit %d: want 1 to %d", limit, MaxEvents)
+	case len(filter) > maxFilter:
+		return nil, fmt.Errorf("list events: filter of %d characters: must have at most %d", len(filter), maxFilter)
 	case !from.Before(to) || to.Sub(from) > MaxEventsSpan:
 		return nil, fmt.Errorf("list events: from %s to %s: want a time before, by at most %s",
 			from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339), MaxEventsSpan)
@@ -97,6 +104,19 @@ func (a *eventList) check() error {
 		}
 	}
 	return nil
+}
+
+// FilterValue returns a value as a filter has it: in double quotes, escaped by
+// backslashes (Sysdig's public OpenAPI).
+func FilterValue(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// validEventID reports whether an event of Sysdig can have the ID. Sysdig's are
+// hexadecimal digits, which its description does not promise.
+func validEventID(id string) bool {
+	return id != "" && len(id) <= maxEventID &&
+		strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
 // validID refuses IDs that would address something else in a path: an empty

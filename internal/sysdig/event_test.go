@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,12 +29,15 @@ func TestAnEventIsReturnedAsSysdigHasIt(t *testing.T) {
 	require.JSONEq(t, string(e), string(got))
 	require.Contains(t, string(got), "9007199254740993")
 
-	_, err = c.Event(t.Context(), "1a33/../x?y")
+	_, err = c.Event(t.Context(), "1a34")
 	require.Equal(t, http.StatusNotFound, sysdigError(t, err).StatusCode)
 	before := sim.Requests("", "")
-	for _, id := range []string{"", ".", ".."} {
+	for _, id := range []string{
+		"", ".", "..", "1a33/../x?y", "action:KILL_CONTAINER:1a33", "sha256:0123456789abcdef", "1a33 ", "1é",
+		"0123456789abcdef0123456789abcdef0",
+	} {
 		_, err = c.Event(t.Context(), id)
-		require.ErrorContains(t, err, "want the ID of an event")
+		require.ErrorContains(t, err, "expected the ID of an event of Sysdig", id)
 	}
 	require.Equal(t, before, sim.Requests("", ""))
 }
@@ -48,10 +52,10 @@ func TestEventsAreFoundByTimeAndFilter(t *testing.T) {
 		``:                                          {"two", "one"},
 		`host.hostName = "web-1"`:                   {"one"},
 		`not host.hostName = "web-1"`:               {"two"},
-		`severity in ("1","3") and id="two"`:        nil, // refused
+		`severity in ("1","3") and id="two"`:        {"two"},
 		`severity in ("1","3") and id = "two"`:      {"two"},
-		`host.hostName startsWith "web-"`:           {"two", "one"},
-		`host.hostName = "web-1" or severity = "3"`: nil,
+		`host.hostName startsWith "web-"`:           nil, // refused
+		`host.hostName = "web-1" or severity = "3"`: {"two", "one"},
 	} {
 		events, err := c.Events(t.Context(), now.Add(-5*time.Minute), now.Add(time.Minute), filter, 10)
 		require.Equal(t, want != nil, err == nil, "%s: %v", filter, err)
@@ -66,6 +70,28 @@ func TestEventsAreFoundByTimeAndFilter(t *testing.T) {
 	events, err := c.Events(t.Context(), now.Add(-5*time.Minute), now.Add(time.Minute), "", 1)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
+}
+
+// A value that ends its quotes could widen the filter.
+func TestFilterValueStaysInItsQuotes(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	hosts := []string{`a"b`, `a\`, `a\"b`, `x" or host.hostName != "`, `é`, `a b`}
+	var events []json.RawMessage
+	for i, host := range hosts {
+		events = append(events, event(fmt.Sprint(i), now, host))
+	}
+	_, c := simulated(t, sysdigtest.Options{Events: events})
+	for i, host := range hosts {
+		found, err := c.Events(t.Context(), now.Add(-1), now.Add(1), "host.hostName = "+sysdig.FilterValue(host), 10)
+		if host == `é` {
+			require.Error(t, err, "the simulation takes printable ASCII only")
+			continue
+		}
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.JSONEq(t, string(events[i]), string(found[0]))
+	}
 }
 
 func TestAListingOfEventsIsBounded(t *testing.T) {
@@ -85,8 +111,10 @@ func TestAListingOfEventsIsBounded(t *testing.T) {
 		_, err := c.Events(t.Context(), tc.from, tc.to, "", tc.limit)
 		require.ErrorContains(t, err, tc.says)
 	}
+	_, err := c.Events(t.Context(), now.Add(-time.Hour), now, strings.Repeat("x", 2049), 1)
+	require.ErrorContains(t, err, "filter of 2049 characters: must have at most 2048")
 	require.Zero(t, sim.Requests("", ""))
-	_, err := c.Events(t.Context(), now.Add(-sysdig.MaxEventsSpan), now, "", sysdig.MaxEvents)
+	_, err = c.Events(t.Context(), now.Add(-sysdig.MaxEventsSpan), now, "", sysdig.MaxEvents)
 	require.NoError(t, err)
 }
 

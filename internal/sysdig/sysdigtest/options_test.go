@@ -207,7 +207,7 @@ func TestEventsAreServedNewestFirst(t *testing.T) {
 	require.EqualValues(t, 30, total)
 	ids, _ = list("from=1005&to=1007&limit=2")
 	require.Equal(t, []string{"e7", "e6"}, ids)
-	ids, total = list(`from=1&to=2000&limit=200&filter=severity+in+("0","1")+and+ruleName+contains+"\"rule\""`)
+	ids, total = list(`from=1&to=2000&limit=200&filter=severity+in+("0","1")+and+ruleName+=+"A+\"rule\""`)
 	require.Len(t, ids, 8)
 	require.True(t, slices.Contains(ids, "e9"))
 	require.EqualValues(t, 8, total)

@@ -66,6 +66,7 @@ func (rt route) endpoint() string { return rt.method + " " + rt.pattern }
 func (s *Server) table() []route {
 	const actions, executions = "/secure/response-actions/v1alpha1/actions", "/secure/response-actions/v1alpha1/action-executions"
 	const events, captures, dumps = "/secure/events/v1/events", "/api/v1/captures", "/api/sysdig"
+	const legacyEvents = "/api/v1/secureEvents"
 	listed := []field{
 		optional("callerId", printable(128)), optional("limit", within(1, 200)), optional("offset", whole),
 		optional("from", whole), optional("to", whole),
@@ -75,7 +76,11 @@ func (s *Server) table() []route {
 	}
 	eventsListed := []field{
 		optional("from", whole), optional("to", whole), optional("cursor", printable(512)),
-		optional("limit", within(1, 200)), optional("filter", printable(4096)), optional("zones", printable(512)),
+		optional("limit", within(1, 200)), optional("filter", printable(2048)), optional("zones", printable(512)),
+	}
+	legacyListed := []field{
+		optional("from", whole), optional("to", whole), optional("cursor", printable(512)),
+		optional("limit", within(1, 999)), optional("filter", printable(2048)),
 	}
 	return []route{
 		{"GET", actions, []field{optional("context", printable(4096))}, nil, 200, s.listActions},
@@ -86,6 +91,10 @@ func (s *Server) table() []route {
 		{"DELETE", executions + "/{id}", []field{optional("callerId", printable(128))}, nil, 200, s.undo},
 		{"GET", events, eventsListed, nil, 200, s.listEvents},
 		{"GET", events + "/{id}", nil, nil, 200, s.getEvent},
+
+		{"GET", legacyEvents, legacyListed, nil, 200, s.listLegacyEvents},
+		{"GET", legacyEvents + "/status", nil, nil, 200, s.legacyStatus},
+		{"GET", legacyEvents + "/{id}", nil, nil, 200, s.getLegacyEvent},
 
 		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
 		{"GET", "/api/users/me", nil, nil, 200, s.me},

@@ -23,7 +23,7 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 	process := func(parameters string) string {
 		return `{"actionType":"KILL_PROCESS","parameters":{` + parameters + `}}`
 	}
-	const captures, events = "/api/v1/captures", "/secure/events/v1/events"
+	const captures, events, legacyEvents = "/api/v1/captures", "/secure/events/v1/events", "/api/v1/secureEvents"
 	for _, tc := range []struct {
 		name, method, path, body string
 		status                   int
@@ -51,10 +51,25 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 		{"wrong source", "GET", "/api/sysdig?source=SDC", "", 400, "SDS"},
 
 		{"unknown event", "GET", events + "/x", "", 404, "x"},
-		{"events of no time", "GET", events, "", 400, "from"},
+		{"long event ID", "GET", events + "/" + strings.Repeat("a", 33), "", 400, "at most 32"},
+		{"long event ID of the legacy feed", "GET", legacyEvents + "/" + strings.Repeat("a", 33), "", 400, "at most 32"},
+		{"events of no time", "GET", events, "", 400, "from and/or to is unset"},
+		{"events up to no time", "GET", events + "?from=1", "", 400, "from and/or to is unset"},
+		{"legacy events of no time", "GET", legacyEvents + "?to=1", "", 400, "from and/or to is unset"},
 		{"events of more than two weeks", "GET", events + "?from=0&to=1209600000000001", "", 400, "two weeks"},
 		{"too many events", "GET", events + "?from=1&to=2&limit=201", "", 400, "1 to 200"},
-		{"a filter that breaks out", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id = "x" or severity = "1"`), "", 400, "filter"},
+		{"too many legacy events", "GET", legacyEvents + "?from=1&to=2&limit=1000", "", 400, "1 to 999"},
+		{"a cursor that was not handed out", "GET", events + "?cursor=x", "", 400, "handed out"},
+		{"a cursor and a time", "GET", events + "?cursor=x&from=1", "", 400, "must not be used with"},
+		{"a long filter", "GET", events + "?from=1&to=2&filter=" + strings.Repeat("x", 2049), "", 400, "2048"},
+		{"a filter in parentheses", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`(id = "x")`), "", 400, "filter"},
+		{"a filter with contains", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id contains "x"`), "", 400, "filter"},
+		{"a filter with startsWith", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id startsWith "x"`), "", 400, "filter"},
+		{"a filter with exists", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id exists`), "", 400, "filter"},
+		{"a filter with a blank in a list", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id in ("x", "y")`), "", 400, "filter"},
+		{"a filter of an empty list", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id in ()`), "", 400, "filter"},
+		{"a filter with text behind it", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id = "x" "y"`), "", 400, "filter"},
+		{"a free text with an order", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`freeText >"x"`), "", 400, "filter"},
 		{"a filter that does not end", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id in ("x"`), "", 400, "filter"},
 		{"a filter without quotes", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`severity = 1`), "", 400, "filter"},
 		{"an unknown operator", "GET", events + "?from=1&to=2&filter=" + url.QueryEscape(`id like "x"`), "", 400, "operator"},

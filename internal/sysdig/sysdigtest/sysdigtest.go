@@ -62,8 +62,9 @@ type Options struct {
 	// CaptureSize is the size of every capture's file, and of every acquired one.
 	// Default: 64 KiB.
 	CaptureSize int64
-	// Events are what the events API serves, oldest first: objects with an id and
-	// a timestamp in nanoseconds, as sysdigtest does not check any further.
+	// Events are served by both events feeds. Each is an item of the Next-Gen feed: an
+	// object with an id of at most 32 characters and a timestamp in nanoseconds. No
+	// other key is checked.
 	Events []json.RawMessage
 	// ListLag is how long a new execution or capture stays out of the lists:
 	// nothing says that Sysdig's are up to date. By its ID it is found at once.

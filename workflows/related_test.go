@@ -1,0 +1,38 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"firebreak/activities"
+	"firebreak/signals"
+	"firebreak/workflows"
+)
+
+func TestPageSaysThatRelatedEventsAreCut(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cut  bool
+		text string
+	}{
+		"all of them": {false, "1 related events of the same container"},
+		"the nearest": {true, "the 1 nearest related events of the same container; Sysdig has more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.related = func(activities.RelatedInput) (activities.RelatedResult, error) {
+				return activities.RelatedResult{Events: []signals.RelatedEvent{{ID: "event-0"}}, Cut: tc.cut}, nil
+			}
+			b.at(time.Minute, signals.Approve, decision("ann"))
+			in := minerInput()
+			in.Revision = signals.Revision
+			page := b.run(workflows.CryptoMiner, in, miner())
+			require.Len(t, page.Related, 1)
+			require.Equal(t, tc.cut, page.RelatedCut)
+			require.Contains(t, texts(page, signals.KindCheck), tc.text)
+		})
+	}
+}
