@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 
 	"firebreak/activities"
@@ -59,23 +60,34 @@ func containRequest(action string, parameters map[string]any, inc incident.Incid
 	return question{action: action, target: inc.Target(), parameters: parameters, text: text, waiting: signals.AwaitingApproval}
 }
 
-// captureRequest words the question whether to take a system capture.
+// captureRequest words the question whether to take a system capture. Its scope is
+// part of what is approved.
 func captureRequest(inc incident.Incident, options incident.CaptureOptions) question {
-	parameters := map[string]any{"host.name": inc.Host.Name, "duration": options.Duration.String()}
-	if inc.Container.ID != "" {
-		parameters["container.id"] = inc.Container.ID
+	container, target := options.CapturedContainer(&inc), captureTarget(&inc, options)
+	parameters := map[string]any{"host.name": inc.Host.Name, "duration": options.Duration.String(), "scope": string(incident.ScopeHost)}
+	if container != "" {
+		parameters["scope"], parameters["container.id"] = string(incident.ScopeContainer), container
 	}
 	if options.Filter != "" {
 		parameters["filter"] = options.Filter
 	}
-	text := fmt.Sprintf("CAPTURE %s of %s", options.Duration, inc.Target())
+	text := fmt.Sprintf("CAPTURE %s of %s", options.Duration, target)
 	if options.StorageConfigurationID != "" {
 		parameters["storage_configuration_id"] = options.StorageConfigurationID
 		text += " into the storage " + options.StorageConfigurationID
 	}
 	return question{
-		action: actionCapture, target: inc.Target(), parameters: parameters, waiting: signals.AwaitingApproval, text: text,
+		action: actionCapture, target: target, parameters: parameters, waiting: signals.AwaitingApproval, text: text,
 	}
+}
+
+// captureTarget is what a capture records, for people.
+func captureTarget(inc *incident.Incident, options incident.CaptureOptions) string {
+	host := cmp.Or(inc.Host.Name, inc.Host.ID)
+	if container := options.CapturedContainer(inc); container != "" {
+		return fmt.Sprintf("container %s on host %s", container, host)
+	}
+	return "the whole host " + host
 }
 
 // saveRequest words the question whether to save a capture as evidence.
@@ -88,12 +100,18 @@ func saveRequest(inc incident.Incident, capture activities.Capture) question {
 	}
 }
 
-// captureFields are those that a capture cannot do without.
-func captureFields(options incident.CaptureOptions) []string {
+// captureFields are those that a capture cannot do without. The container is one of
+// them unless the route records the whole host or the incident is about the host
+// itself.
+func captureFields(options incident.CaptureOptions, inc *incident.Incident) []string {
+	fields := []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
 	if options.Backend == incident.BackendResponseAction {
-		return []string{"host.id"}
+		fields = []string{"host.id"}
 	}
-	return []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
+	if options.NeedsContainer(inc) {
+		fields = append(fields, "container.id")
+	}
+	return fields
 }
 
 // RequiredFields are the fields that the playbook of a route needs of an
@@ -103,7 +121,7 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	name := chooseKill(inc)
 	switch route.Playbook {
 	case signals.PlaybookCapture:
-		return captureFields(route.Capture)
+		return captureFields(route.Capture, inc)
 	case signals.PlaybookRespond:
 		name = choose(route, inc)
 	case signals.PlaybookCryptoMiner:

@@ -103,6 +103,7 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	scopeCapture(action.Name, r.parameters)
 	return func() (signals.Page, error) { return r.actByHand(ctx, action) }, ""
 }
 
@@ -113,7 +114,7 @@ func (r *response) admitCapture(ctx workflow.Context, in signals.ManualInput) (c
 	}
 	r.in.Route.Capture = *in.Capture
 	r.in.Route = r.in.Route.WithDefaults()
-	if v := r.require(ctx, captureFields(r.in.Route.Capture)); v != approved {
+	if v := r.require(ctx, captureFields(r.in.Route.Capture, &r.page.Incident)); v != approved {
 		return nil, v.outcome()
 	}
 	return func() (signals.Page, error) { return r.captureByHand(ctx) }, ""
@@ -174,7 +175,7 @@ func (r *response) captureByHand(ctx workflow.Context) (signals.Page, error) {
 	}
 	for {
 		r.setState(ctx, signals.Saving)
-		err := r.save(ctx)
+		err := r.save(ctx, false)
 		if err == nil {
 			return r.close(ctx, signals.Captured)
 		}

@@ -33,13 +33,12 @@ type CaptureRequest struct {
 	Agent Agent
 	// HostName of the event, if it differs from the agent's.
 	HostName string
-	// ContainerID restricts the capture to a container; empty records the host. Sysdig
-	// itself takes it for a preset of its viewer (documentation of captures), so that
-	// the filter names the container, too.
+	// ContainerID presets the filter of Sysdig's viewer, and restricts nothing: what is
+	// recorded is up to Filter (documentation of captures).
 	ContainerID string
 	// Duration in whole seconds, from MinCaptureDuration to MaxCaptureDuration.
 	Duration time.Duration
-	// Filter in Falco's condition syntax; empty records everything.
+	// Filter in Falco's condition syntax; empty records the whole host.
 	Filter string
 }
 
@@ -93,19 +92,6 @@ func (c *Capture) Busy() bool { return c.Failed() && BusyReason(c.Reason) }
 func BusyReason(reason string) bool {
 	reason = strings.ToLower(reason)
 	return strings.Contains(reason, "maximum number of outstanding captures") || strings.Contains(reason, "capture job handler queue full")
-}
-
-// ScopedFilter returns the filter that restricts a capture to a container, beside
-// a filter of the caller's; an empty ID leaves that as it is.
-func ScopedFilter(containerID, filter string) string {
-	switch {
-	case containerID == "":
-		return filter
-	case strings.TrimSpace(filter) == "":
-		return "container.id=" + containerID
-	default:
-		return "container.id=" + containerID + " and (" + filter + ")"
-	}
 }
 
 // CreateCapture starts a capture (POST /api/v1/captures with the body of the

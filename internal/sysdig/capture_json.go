@@ -41,7 +41,7 @@ func newCaptureBody(cr CaptureRequest) captureBody {
 		Duration:    int64(cr.Duration / time.Second),
 		HostName:    cmp.Or(cr.HostName, cr.Agent.HostName),
 		Name:        cr.Name,
-		Filters:     ScopedFilter(cr.ContainerID, cr.Filter),
+		Filters:     cr.Filter,
 		Agent: captureBodyAgent{
 			ID: cr.Agent.ID, Customer: cr.Agent.Customer, MachineID: cr.Agent.MachineID, HostName: cr.Agent.HostName,
 		},
@@ -77,7 +77,7 @@ func newDumpBody(cr CaptureRequest) dumpBody {
 			ID: numeric(cr.Agent.ID), Customer: numeric(cr.Agent.Customer), MachineID: cr.Agent.MachineID, HostName: cr.Agent.HostName,
 		},
 		Name: cr.Name, Duration: int64(cr.Duration / time.Second), Folder: "/",
-		Filters: ScopedFilter(cr.ContainerID, cr.Filter), Source: "SDS",
+		Filters: cr.Filter, Source: "SDS",
 	}
 }
 

@@ -2,6 +2,9 @@ package sysdig
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +82,8 @@ type Download struct {
 	// empty likewise.
 	size           int64
 	etag, modified string
+	// digest is the SHA-256 that the server has announced, in hex, "" if none.
+	digest string
 
 	// offset is how much was read.
 	offset int64
@@ -128,6 +133,10 @@ func (d *Download) Read(p []byte) (int, error) {
 // Size is what the server has announced of the file's size, -1 if nothing.
 func (d *Download) Size() int64 { return d.size }
 
+// SHA256 is what the server has announced of the file's digest, in hex, "" if
+// nothing.
+func (d *Download) SHA256() string { return d.digest }
+
 // Close ends the download.
 func (d *Download) Close() error {
 	d.timer.Stop()
@@ -142,7 +151,25 @@ func (d *Download) begin() error {
 		return err
 	}
 	d.size, d.etag, d.modified = resp.ContentLength, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	d.digest = announcedSHA256(resp.Header)
 	return nil
+}
+
+// announcedSHA256 reads the digest of a whole file: Repr-Digest and Content-Digest
+// (RFC 9530), Digest (RFC 3230), or S3's header. It is in hex, "" if there is none.
+func announcedSHA256(h http.Header) string {
+	values := []string{"sha-256=" + h.Get("X-Amz-Checksum-Sha256")}
+	for _, name := range []string{"Repr-Digest", "Content-Digest", "Digest"} {
+		values = append(values, strings.Split(strings.Join(h.Values(name), ","), ",")...)
+	}
+	for _, value := range values {
+		algorithm, encoded, _ := strings.Cut(strings.TrimSpace(value), "=")
+		sum, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, ":"))
+		if strings.EqualFold(algorithm, "sha-256") && err == nil && len(sum) == sha256.Size {
+			return hex.EncodeToString(sum)
+		}
+	}
+	return ""
 }
 
 // request opens a connection for the body. Its context is its own, so that it
