@@ -132,5 +132,5 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	if !known {
 		return nil // Sysdig's own catalogue tells, once there is an incident
 	}
-	return action.Fields(route.Parameters)
+	return append(action.Fields(route.Parameters), scopeFields(name, route, inc)...)
 }

@@ -18,7 +18,8 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
-	if v := r.require(ctx, action.Fields(r.in.Route.Parameters)); v != approved {
+	needed := append(action.Fields(r.in.Route.Parameters), scopeFields(action.Name, &r.in.Route, &r.page.Incident)...)
+	if v := r.require(ctx, needed); v != approved {
 		return nil, v.outcome()
 	}
 	if r.resuming {
@@ -38,7 +39,9 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, errors.Join(err, absent))
 	}
-	scopeCapture(action.Name, r.parameters)
+	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
 	return action, ""
 }
 

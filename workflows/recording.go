@@ -67,7 +67,11 @@ func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 	}
 	name := signals.CaptureName(info.WorkflowExecution.ID, info.FirstRunID, request)
 	container := options.CapturedContainer(&inc)
-	filter, target := incident.ScopedFilter(container, options.Filter), captureTarget(&inc, options)
+	target := captureTarget(&inc, options)
+	filter, err := incident.ScopedFilter(container, options.Filter)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(err.Error(), activities.ErrRefused, nil)
+	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, target, name, filter)
 	if options.Backend == incident.BackendResponseAction {
 		return r.recordByAction(ctx, name, container, filter, claim)
@@ -167,17 +171,34 @@ const (
 	paramFilters   = "capture.filters"
 )
 
+// scopeFields are the fields that a response action needs so that its scope is
+// known: CAPTURE records the whole host only where the route says so, or the incident
+// is about the host itself.
+func scopeFields(action string, route *incident.Route, inc *incident.Incident) []string {
+	_, given := route.Parameters[paramContainer]
+	if action != actionCapture || given || !route.Capture.NeedsContainer(inc) {
+		return nil
+	}
+	return []string{paramContainer}
+}
+
 // scopeCapture restricts a response action CAPTURE to its container by its filter,
-// too: what the parameter container.id restricts is not described.
-func scopeCapture(action string, parameters map[string]any) {
+// too: what the parameter container.id restricts is not described. Where the whole
+// host is to be recorded only a container that was given stays.
+func scopeCapture(action string, options incident.CaptureOptions, given, parameters map[string]any) error {
 	if action != actionCapture {
-		return
+		return nil
+	}
+	if options.Scope == incident.ScopeHost && given[paramContainer] == nil {
+		delete(parameters, paramContainer)
 	}
 	container, _ := parameters[paramContainer].(string)
-	given, _ := parameters[paramFilters].(string)
-	if filter := incident.ScopedFilter(container, given); filter != "" {
+	wanted, _ := parameters[paramFilters].(string)
+	filter, err := incident.ScopedFilter(container, wanted)
+	if err == nil && filter != "" {
 		parameters[paramFilters] = filter
 	}
+	return err
 }
 
 // toSave reports whether there is a capture that Sysdig keeps: one that the

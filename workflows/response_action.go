@@ -103,7 +103,9 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
-	scopeCapture(action.Name, r.parameters)
+	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
 	return func() (signals.Page, error) { return r.actByHand(ctx, action) }, ""
 }
 

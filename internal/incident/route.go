@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -143,17 +144,25 @@ func (o CaptureOptions) NeedsContainer(inc *Incident) bool {
 
 // ScopedFilter returns the filter that restricts a capture to a container, beside a
 // filter of the caller's; an empty ID leaves that as it is. A container's capture
-// needs it: Sysdig's agents record the host. The ID must have been checked.
-func ScopedFilter(containerID, filter string) string {
+// needs it: Sysdig's agents record the host. An ID that does not have the shape of
+// one is refused, for it could widen the filter.
+func ScopedFilter(containerID, filter string) (string, error) {
 	switch {
 	case containerID == "":
-		return filter
+		return filter, nil
+	case !filterable.MatchString(containerID):
+		return "", fmt.Errorf("container.id %q: expected 12 to 64 hexadecimal digits, or Fargate's 32 hexadecimal digits, a hyphen and digits", containerID)
+	case !closes(filter):
+		return "", fmt.Errorf("filter %q: parentheses and quotation marks must be balanced", filter)
 	case strings.TrimSpace(filter) == "":
-		return "container.id=" + containerID
+		return "container.id=" + containerID, nil
 	default:
-		return "container.id=" + containerID + " and (" + filter + ")"
+		return "container.id=" + containerID + " and (" + filter + ")", nil
 	}
 }
+
+// filterable are the container IDs that a filter may name.
+var filterable = regexp.MustCompile(`^(?:[0-9a-f]{12,64}|[0-9a-f]{32}-[0-9]{1,20})$`)
 
 // closes reports whether every parenthesis of a filter is closed, none is closed
 // that was not opened, and every quotation ends: a filter that is put into brackets
