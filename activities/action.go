@@ -17,6 +17,7 @@ import (
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
+	"firebreak/signals"
 )
 
 // ActionInput is one intended execution of a response action.
@@ -165,6 +166,9 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 			return clean, err
 		}
 	}
+	if err := a.takeTurn(ctx, in.turn(), in.CallerID); err != nil {
+		return clean, err
+	}
 	operation := "submit " + in.Action
 	execution, err := a.submit(ctx, in)
 	switch {
@@ -181,8 +185,25 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 			return actionProgress{ExecutionID: found.ID, Adopted: true}, nil
 		}
 	}
-	return clean, toTemporal(operation, err)
+	refusal := toTemporal(operation, err)
+	if isFinal(refusal) {
+		a.endTurn(ctx, in.turn(), in.CallerID)
+	}
+	return clean, refusal
 }
+
+// turn are the names of the host whose turn the response action CAPTURE takes: an
+// agent has one slot for captures, whatever asks for them. Other actions take none.
+func (in *ActionInput) turn() []string {
+	host, _ := in.Parameters["host.id"].(string)
+	if in.Action != capturing || in.Undo != "" {
+		return nil
+	}
+	return TurnOf(in.Tenant, incident.Host{ID: host})
+}
+
+// capturing is the response action that takes a system capture.
+const capturing = "CAPTURE"
 
 // isOf checks that the execution that is to be undone is one of the action: who
 // approved, and what policies say, is about that.
@@ -279,7 +300,7 @@ func (a *Activities) follow(ctx context.Context, in ActionInput, progress action
 	if err != nil {
 		return Execution{}, unknowable("follow "+in.Action, err)
 	}
-	begun := time.Now()
+	begun, renewed := time.Now(), time.Now()
 	// The first looks come quickly: most actions take a moment.
 	for wait := min(a.poll(), 50*time.Millisecond); ; wait = min(2*wait, a.poll()) {
 		execution, err := account.Execution(ctx, progress.ExecutionID)
@@ -289,16 +310,31 @@ func (a *Activities) follow(ctx context.Context, in ActionInput, progress action
 		case err != nil:
 			return Execution{}, unknowable("follow "+in.Action, err)
 		case execution.Done():
+			a.endTurn(ctx, in.turn(), in.CallerID)
 			if !execution.Succeeded() {
 				return Execution{}, temporal.NewNonRetryableApplicationError(
-					fmt.Sprintf("%s: Sysdig reports %s: %s", in.Action, execution.Status, reason(execution)), ErrFailed, nil)
+					fmt.Sprintf("%s: Sysdig reports %s: %s", in.Action, execution.Status, reason(execution)), in.failure(execution), nil)
 			}
 			return Execution{ID: execution.ID, Status: string(execution.Status), Adopted: progress.Adopted}, nil
+		}
+		if time.Since(renewed) > signals.MaxHold/2 {
+			renewed = time.Now()
+			if err := a.takeTurn(ctx, in.turn(), in.CallerID); err != nil {
+				activity.GetLogger(ctx).Warn("turn of a host not renewed", "holder", in.CallerID, "error", err)
+			}
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return Execution{}, err
 		}
 	}
+}
+
+// failure is the type of the error of an execution that has failed.
+func (in *ActionInput) failure(e *sysdig.Execution) string {
+	if in.Action == capturing && e.Failure != nil && sysdig.BusyReason(e.Failure.Message) {
+		return ErrCaptureBusy
+	}
+	return ErrFailed
 }
 
 func reason(e *sysdig.Execution) string {

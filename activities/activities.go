@@ -57,7 +57,8 @@ type Activities struct {
 	// Settle is how long a submission that may have been lost is looked for
 	// before it is submitted again. Zero means DefaultSettle.
 	Settle time.Duration
-	// Grace is how long a capture may take. Zero means DefaultGrace.
+	// Grace is how long a capture may take beyond its duration until its upload
+	// begins. Zero means DefaultGrace.
 	Grace time.Duration
 	// Stall is how long a download may stand still before it counts as broken off.
 	// Zero means DefaultStall.
@@ -71,8 +72,8 @@ const (
 	// DefaultSettle is longer than a request is likely to be on its way after
 	// its sender died.
 	DefaultSettle = 10 * time.Second
-	// DefaultGrace is twice the longest duration of a capture: an agent does not
-	// always start one, and Sysdig never says so (sysdig-sdk-python,
+	// DefaultGrace is long enough for an agent that reconnects: an agent does not
+	// always start a capture, and Sysdig never says so (sysdig-sdk-python,
 	// examples/create_sysdig_capture.py).
 	DefaultGrace = 10 * time.Minute
 	// DefaultStall is longer than a transfer that will go on stands still.

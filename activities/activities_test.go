@@ -91,6 +91,8 @@ func (thawed) Frozen(context.Context) (*signals.Frozen, error) { return nil, nil
 
 func (thawed) Reserve(context.Context, signals.Reserve, bool) error { return nil }
 
+func (thawed) Hold(context.Context, signals.Hold) error { return nil }
+
 // rules are those of a configuration. The default ones have a route that
 // contains, and captures first, without asking.
 func rules(t *testing.T, yaml string) *approvals.Rules {
@@ -323,11 +325,11 @@ func captures(e sysdigtest.Effect) bool { return e.Kind == sysdigtest.Capture }
 func TestACaptureIsTakenAndStoredWithItsHash(t *testing.T) {
 	t.Parallel()
 	const size = 3<<20 + 17
-	b := newBench(t, sysdigtest.Options{CaptureSize: size})
+	b := newBench(t, sysdigtest.Options{CaptureSize: size, UploadRate: 1 << 30})
 	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
 	require.Equal(t, "firebreak-0001", created.Name)
-	done, err := run[activities.Capture](b, a.AwaitCapture, created)
+	done, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: created})
 	require.NoError(t, err)
 	file, err := run[activities.StoredFile](b, a.SaveCapture, activities.SaveInput{
 		Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1", ApprovedBy: []string{"ann"},
@@ -364,12 +366,11 @@ func TestACaptureWhoseCreationWasNotAnsweredIsFoundByItsName(t *testing.T) {
 
 func TestACaptureOfABusyHostWaitsItsTurn(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, sysdigtest.Options{Step: time.Minute})
-	_, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
-	require.NoError(t, err)
+	b := newBench(t, sysdigtest.Options{RefuseBusyAtOnce: true})
+	b.sysdig.PolicyCapture(58014837, time.Hour)
 	second := captureOfNode()
 	second.Name = "firebreak-0002"
-	_, err = run[activities.Capture](b, a.CreateCapture, second)
+	_, err := run[activities.Capture](b, a.CreateCapture, second)
 	require.Positive(t, retried(t, err).NextRetryDelay())
 }
 
@@ -380,14 +381,14 @@ func TestACaptureIsFollowedWhereverSysdigTellsItsStatus(t *testing.T) {
 		b := newBench(t, sysdigtest.Options{Without: without})
 		created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 		require.NoError(t, err)
-		done, err := run[activities.Capture](b, a.AwaitCapture, created)
+		done, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: created})
 		require.NoError(t, err, without)
 		require.EqualValues(t, 64<<10, done.Size)
 	}
-	b := newBench(t, sysdigtest.Options{Without: []string{newer, older, list}})
+	b := newBench(t, sysdigtest.Options{Without: []string{newer, older, list, "GET /api/v1/captures"}})
 	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
-	_, err = run[activities.Capture](b, a.AwaitCapture, created)
+	_, err = run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: created})
 	require.Equal(t, activities.ErrNotFound, final(t, err))
 }
 
@@ -406,7 +407,7 @@ func TestACaptureThatIsNeverStartedIsGivenUp(t *testing.T) {
 	b := newBench(t, sysdigtest.Options{})
 	b.activities.Grace = 50 * time.Millisecond
 	capture := neverStarted(t, b)
-	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	_, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: capture})
 	require.Equal(t, activities.ErrFailed, final(t, err))
 	require.ErrorContains(t, err, "still requested after 50ms: the agent may never have started it")
 }
@@ -418,20 +419,20 @@ func TestACaptureIsGivenUpHoweverManyAttemptsWaitedForIt(t *testing.T) {
 	capture := neverStarted(t, b)
 	var told atomic.Value
 	b.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var began time.Time
+		var began map[string]time.Time
 		if details.Get(&began) == nil {
-			told.CompareAndSwap(nil, began)
+			told.CompareAndSwap(nil, began["started"])
 		}
 	})
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/", Times: 1, Status: http.StatusBadGateway})
 	before := time.Now()
-	_, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	_, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: capture})
 	retried(t, err)
 	require.NotNil(t, told.Load(), "however short an attempt is, it tells when it began")
 	require.WithinRange(t, told.Load().(time.Time), before, time.Now())
 
-	b.SetHeartbeatDetails(time.Now().Add(-activities.DefaultGrace - time.Second))
-	_, err = run[activities.Capture](b, a.AwaitCapture, capture)
+	b.SetHeartbeatDetails(map[string]time.Time{"started": time.Now().Add(-activities.DefaultGrace - time.Second)})
+	_, err = run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: capture})
 	require.Equal(t, activities.ErrFailed, final(t, err))
 }
 
@@ -440,7 +441,7 @@ func (b *bench) captured(t *testing.T) activities.SaveInput {
 	t.Helper()
 	created, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
-	done, err := run[activities.Capture](b, a.AwaitCapture, created)
+	done, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: created})
 	require.NoError(t, err)
 	return activities.SaveInput{Capture: done, WorkflowID: "capture:node-1:host", RunID: "run-1"}
 }
@@ -459,7 +460,7 @@ func (b *bench) stored(t *testing.T) []string {
 
 func TestADownloadThatBreaksOffGoesOnWithinTheAttempt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20, UploadRate: 1 << 30})
 	in := b.captured(t)
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 2, Truncate: true})
 	file, err := run[activities.StoredFile](b, a.SaveCapture, in)
@@ -474,7 +475,7 @@ func TestADownloadThatBreaksOffGoesOnWithinTheAttempt(t *testing.T) {
 
 func TestADownloadThatIsCutShortStoresNothing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20, NoRange: true})
+	b := newBench(t, sysdigtest.Options{CaptureSize: 1 << 20, UploadRate: 1 << 30, NoRange: true})
 	in := b.captured(t)
 	b.sysdig.Fault(sysdigtest.Fault{Method: http.MethodGet, Path: "/api/v1/captures", Times: 1, Truncate: true})
 	_, err := run[activities.StoredFile](b, a.SaveCapture, in)

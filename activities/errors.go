@@ -32,6 +32,12 @@ const (
 	ErrFrozen = "frozen"
 	// ErrProtected: the target is never contained, approved or not.
 	ErrProtected = "protected"
+	// ErrCaptureBusy: an agent did not take a capture because it had another one, or
+	// ended it at once without a reason. It can be taken again, under another name.
+	ErrCaptureBusy = "capture-busy"
+	// ErrCaptureTurn: the host's turn for a capture is not free. It is retried, and
+	// nothing was submitted.
+	ErrCaptureTurn = "capture-turn"
 	// ErrIncidentWanted: the worker has rules that look at the incident, which the
 	// claim lacks. It is to be sent again with it.
 	ErrIncidentWanted = "incident-wanted"

@@ -15,6 +15,7 @@ import (
 
 	"firebreak/internal/evidence"
 	"firebreak/internal/report"
+	"firebreak/internal/sysdig"
 	"firebreak/signals"
 )
 
@@ -32,9 +33,10 @@ type SaveInput struct {
 // SaveCapture streams a capture's file from Sysdig into the evidence store. A
 // download that breaks off is taken up again where it did, if Sysdig lets it.
 // Otherwise the attempt fails and leaves nothing behind, and the next one begins
-// anew. A body that is shorter than announced is never stored. What came whole
-// but is no capture, like an error page, is stored for what it is, under a name
-// of its own, and flagged.
+// again. A body that is shorter than its own Content-Length is never stored. What
+// came whole but is no capture, like an error page, is stored for what it is, under
+// a name of its own, and flagged; and so is a file whose size or digest Sysdig states
+// otherwise.
 func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile, error) {
 	account, err := a.sysdig(in.Capture.Tenant)
 	if err != nil {
@@ -70,10 +72,19 @@ func (a *Activities) SaveCapture(ctx context.Context, in SaveInput) (StoredFile,
 	default:
 		return StoredFile{}, toTemporal("store capture", err)
 	}
-	return StoredFile{
+	stored := StoredFile{
 		File: file, CaptureID: strconv.FormatInt(in.Capture.ID, 10), NotCapture: notCapture,
 		ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC(),
-	}, nil
+	}
+	stored.CompareSize("Sysdig's capture", in.Capture.Size)
+	compareDownload(&stored, body)
+	return stored, nil
+}
+
+// compareDownload compares a file with what the answer stated that it came in.
+func compareDownload(stored *StoredFile, body *sysdig.Download) {
+	stored.CompareSize("Content-Length", body.Size())
+	stored.CompareSHA256("the download's digest", body.SHA256())
 }
 
 // storeStall is how long the evidence store may do nothing with what it has got.

@@ -3,13 +3,18 @@ package activities
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,13 +55,16 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 	stop := heartbeats(ctx, func() any { return nil })
 	defer stop()
 	key := evidence.Prefix(in.WorkflowID, in.RunID) + strings.ToLower(in.Action) + "-" + url.PathEscape(in.ExecutionID)
-	var file evidence.File
+	stored := StoredFile{ApprovedBy: in.ApprovedBy}
 	body, err := account.AcquiredFile(ctx, in.ExecutionID, a.stall())
 	var answer *sysdig.Error
 	switch {
 	case err == nil:
 		defer body.Close()
-		file, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body)
+		if stored.File, err = a.Evidence.Put(ctx, key+".bin", "application/octet-stream", body); err == nil {
+			compareDownload(&stored, body)
+			a.compareOutputs(ctx, account, in.ExecutionID, &stored)
+		}
 	case hasStatus(err, http.StatusNotFound) && in.Action == acquires && activity.GetInfo(ctx).Attempt < withoutFile:
 		// It was carried out: not everything that answers for Sysdig may know yet.
 		return StoredFile{}, fmt.Errorf("download what %s brought: %w", in.Action, err)
@@ -68,14 +76,43 @@ func (a *Activities) FetchResult(ctx context.Context, in FetchInput) (StoredFile
 		if len(execution.Outputs) == 0 {
 			return StoredFile{}, temporal.NewNonRetryableApplicationError("Sysdig has neither a file nor outputs of it", ErrNotFound, err)
 		}
-		file, err = a.storeOutputs(ctx, key+".json", execution.Outputs)
+		stored.File, err = a.storeOutputs(ctx, key+".json", execution.Outputs)
 	default:
 		return StoredFile{}, toTemporal("download what "+in.Action+" brought", err)
 	}
 	if err != nil {
 		return StoredFile{}, fmt.Errorf("store what %s brought: %w", in.Action, err)
 	}
-	return StoredFile{File: file, ApprovedBy: in.ApprovedBy, StoredAt: time.Now().UTC()}, nil
+	stored.StoredAt = time.Now().UTC()
+	return stored, nil
+}
+
+// compareOutputs compares an acquired file with what the outputs of its execution
+// state: a size under a key that ends in "size", a SHA-256 under one that holds
+// "sha256". Which outputs FILE_ACQUIRE has is not published, so that a size that
+// differs is flagged and no more. Outputs that cannot be read state nothing.
+func (a *Activities) compareOutputs(ctx context.Context, account *sysdig.Client, executionID string, stored *StoredFile) {
+	execution, err := account.Execution(ctx, executionID)
+	if err != nil {
+		activity.GetLogger(ctx).Warn("outputs not read, the file is not compared with them", "execution_id", executionID, "error", err)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(execution.Outputs)) {
+		value, key := fmt.Sprint(execution.Outputs[name]), strings.ToLower(name)
+		size, err := strconv.ParseInt(value, 10, 64)
+		switch {
+		case strings.HasSuffix(key, "size") && err == nil:
+			stored.CompareSize("output "+name, size)
+		case strings.Contains(strings.NewReplacer("-", "", "_", "", ".", "").Replace(key), "sha256") && isSHA256(value):
+			stored.CompareSHA256("output "+name, value)
+		}
+	}
+}
+
+// isSHA256 reports whether a text is a SHA-256 in hex.
+func isSHA256(s string) bool {
+	sum, err := hex.DecodeString(s)
+	return err == nil && len(sum) == sha256.Size
 }
 
 // storeOutputs stores outputs. They may hold pre-signed URLs, which open what

@@ -20,6 +20,8 @@ type Guard interface {
 	Frozen(context.Context) (*signals.Frozen, error)
 	// Reserve takes a unit of the budgets, see guard.Watch.
 	Reserve(ctx context.Context, in signals.Reserve, again bool) error
+	// Hold takes, renews or gives back the turn of a host, see guard.Watch.
+	Hold(ctx context.Context, in signals.Hold) error
 }
 
 // ApprovalInput is an action that a decision is asked for.

@@ -28,6 +28,8 @@ type ledger struct {
 	again    []bool
 }
 
+func (*ledger) Hold(context.Context, signals.Hold) error { return nil }
+
 func (l *ledger) Reserve(_ context.Context, in signals.Reserve, again bool) error {
 	l.reserved, l.again = append(l.reserved, in), append(l.again, again)
 	if l.broken != nil {
@@ -266,6 +268,8 @@ func TestARetryMayHaveAUnitAlready(t *testing.T) {
 // nothing left of its budgets.
 type shut struct{ frozenBy }
 
+func (shut) Hold(context.Context, signals.Hold) error { return nil }
+
 func (shut) Reserve(context.Context, signals.Reserve, bool) error {
 	return &guard.SpentError{Reason: "the budget of * is spent"}
 }
@@ -318,7 +322,7 @@ func TestADryRunChecksEverythingAndChangesNothing(t *testing.T) {
 	capture, err := run[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err)
 	require.Equal(t, activities.Capture{Name: captureOfNode().Name, Observed: true}, capture)
-	awaited, err := run[activities.Capture](b, a.AwaitCapture, capture)
+	awaited, err := run[activities.Capture](b, a.AwaitCapture, activities.AwaitInput{Capture: capture})
 	require.NoError(t, err)
 	require.Equal(t, capture, awaited)
 	require.Empty(t, l.reserved, "a worker that acts may have the budget")

@@ -54,7 +54,7 @@ func requests(tenant string) []request {
 		{"execute what may have been submitted", a.ExecuteAction, again, activities.ErrAmbiguous},
 		{"create a capture", a.CreateCapture, create, activities.ErrRefused},
 		{"create what may be there", a.CreateCapture, recreate, activities.ErrAmbiguous},
-		{"await", a.AwaitCapture, taken, activities.ErrRefused},
+		{"await", a.AwaitCapture, activities.AwaitInput{Capture: taken}, activities.ErrRefused},
 		{"save", a.SaveCapture, activities.SaveInput{Capture: taken, WorkflowID: "w", RunID: "r"}, activities.ErrRefused},
 		{"enrich", a.Enrich, activities.EnrichInput{HostID: nodeHost, Tenant: tenant}, activities.ErrRefused},
 		{"describe", a.DescribeAction, activities.DescribeInput{Action: "KILL_CONTAINER", Tenant: tenant}, activities.ErrRefused},

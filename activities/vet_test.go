@@ -84,12 +84,16 @@ func (f frozenBy) Frozen(context.Context) (*signals.Frozen, error) {
 
 func (frozenBy) Reserve(context.Context, signals.Reserve, bool) error { return nil }
 
+func (frozenBy) Hold(context.Context, signals.Hold) error { return nil }
+
 // unanswering is a guard that cannot be asked.
 type unanswering struct{}
 
 func (unanswering) Frozen(context.Context) (*signals.Frozen, error) {
 	return nil, errors.New("ask whether containment is frozen: no answer")
 }
+
+func (unanswering) Hold(context.Context, signals.Hold) error { return nil }
 
 func (unanswering) Reserve(context.Context, signals.Reserve, bool) error {
 	return errors.New("ask the guard: no answer")

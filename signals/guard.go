@@ -139,7 +139,9 @@ type GuardPage struct {
 	Budgets []BudgetUse `json:"budgets"`
 	// Reservations are those that count, the latest last.
 	Reservations []Reservation `json:"reservations"`
-	WarRoom      []Entry       `json:"war_room"`
+	// Slots are the hosts whose turn for a system capture is held.
+	Slots   []Slot  `json:"slots"`
+	WarRoom []Entry `json:"war_room"`
 }
 
 // Use is how much of a budget is used at a time.

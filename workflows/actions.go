@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -61,23 +62,34 @@ func containRequest(action string, parameters map[string]any, inc incident.Incid
 	return question{action: action, target: inc.Target(), parameters: parameters, text: text, waiting: signals.AwaitingApproval}
 }
 
-// captureRequest words the question whether to take a system capture.
+// captureRequest words the question whether to take a system capture. Its scope is
+// part of what is approved.
 func captureRequest(inc incident.Incident, options incident.CaptureOptions) question {
-	parameters := map[string]any{"host.name": inc.Host.Name, "duration": options.Duration.String()}
-	if inc.Container.ID != "" {
-		parameters["container.id"] = inc.Container.ID
+	container, target := options.CapturedContainer(&inc), captureTarget(&inc, options)
+	parameters := map[string]any{"host.name": inc.Host.Name, "duration": options.Duration.String(), "scope": string(incident.ScopeHost)}
+	if container != "" {
+		parameters["scope"], parameters["container.id"] = string(incident.ScopeContainer), container
 	}
 	if options.Filter != "" {
 		parameters["filter"] = options.Filter
 	}
-	text := fmt.Sprintf("CAPTURE %s of %s", options.Duration, inc.Target())
+	text := fmt.Sprintf("CAPTURE %s of %s", options.Duration, target)
 	if options.StorageConfigurationID != "" {
 		parameters["storage_configuration_id"] = options.StorageConfigurationID
 		text += " into the storage " + options.StorageConfigurationID
 	}
 	return question{
-		action: actionCapture, target: inc.Target(), parameters: parameters, waiting: signals.AwaitingApproval, text: text,
+		action: actionCapture, target: target, parameters: parameters, waiting: signals.AwaitingApproval, text: text,
 	}
+}
+
+// captureTarget is what a capture records, for people.
+func captureTarget(inc *incident.Incident, options incident.CaptureOptions) string {
+	host := cmp.Or(inc.Host.Name, inc.Host.ID)
+	if container := options.CapturedContainer(inc); container != "" {
+		return fmt.Sprintf("container %s on host %s", container, host)
+	}
+	return "the whole host " + host
 }
 
 // saveRequest words the question whether to save a capture as evidence.
@@ -90,12 +102,18 @@ func saveRequest(inc incident.Incident, capture activities.Capture) question {
 	}
 }
 
-// captureFields are those that a capture cannot do without.
-func captureFields(options incident.CaptureOptions) []string {
+// captureFields are those that a capture cannot do without. The container is one of
+// them unless the route records the whole host or the incident is about the host
+// itself.
+func captureFields(options incident.CaptureOptions, inc *incident.Incident) []string {
+	fields := []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
 	if options.Backend == incident.BackendResponseAction {
-		return []string{"host.id"}
+		fields = []string{"host.id"}
 	}
-	return []string{"host.name", "host.mac", "host.agent_id", "tenant.id"}
+	if options.NeedsContainer(inc) {
+		fields = append(fields, paramContainer)
+	}
+	return fields
 }
 
 // located adds the container ID to the fields that something on the incident's host
@@ -103,17 +121,18 @@ func captureFields(options incident.CaptureOptions) []string {
 // that it happened in none: an action on the host itself, or a capture of all of it,
 // may be aimed at the wrong thing then.
 func located(inc *incident.Incident, fields []string) []string {
-	const container = "container.id"
-	if !inc.ContainerUnknown() || slices.Contains(fields, container) {
+	if !inc.ContainerUnknown() || slices.Contains(fields, paramContainer) {
 		return fields
 	}
-	return append(slices.Clone(fields), container)
+	return append(slices.Clone(fields), paramContainer)
 }
 
 // actionFields are the fields that a response action of a route cannot do without.
 func actionFields(action *catalogue.Action, route *incident.Route, inc *incident.Incident) []string {
 	fields := action.Fields(route.Parameters)
-	if _, given := route.Parameters["container.id"]; given || action.Responder != catalogue.OnHost {
+	_, given := route.Parameters[paramContainer]
+	wholeHost := action.Name == actionCapture && route.Capture.Scope == incident.ScopeHost
+	if given || wholeHost || action.Responder != catalogue.OnHost {
 		return fields
 	}
 	return located(inc, fields)
@@ -126,7 +145,7 @@ func RequiredFields(route *incident.Route, inc *incident.Incident) []string {
 	name := chooseKill(inc)
 	switch route.Playbook {
 	case signals.PlaybookCapture:
-		return located(inc, captureFields(route.Capture))
+		return captureFields(route.Capture, inc)
 	case signals.PlaybookRespond:
 		name = choose(route, inc)
 	case signals.PlaybookCryptoMiner:

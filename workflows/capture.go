@@ -17,7 +17,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 	route := r.in.Route
 
 	// 1. Check the fields the capture needs; enrich, or ask an analyst.
-	if v := r.require(ctx, located(&r.page.Incident, captureFields(route.Capture))); v != approved {
+	if v := r.require(ctx, captureFields(route.Capture, &r.page.Incident)); v != approved {
 		return r.close(ctx, v.outcome())
 	}
 
@@ -45,7 +45,7 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 		}
 		// 6. Stream it into the evidence store, and verify it.
 		r.setState(ctx, signals.Saving)
-		if err := r.save(ctx); err != nil {
+		if err := r.save(ctx, false); err != nil {
 			r.failure(ctx, actionSaveCapture, err)
 			continue
 		}

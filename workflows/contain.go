@@ -134,6 +134,9 @@ func (r *response) during(ctx workflow.Context, state signals.State, act func(wo
 func unanswered(err error) error {
 	var timeout *temporal.TimeoutError
 	var canceled *temporal.CanceledError
+	if applicationErrorType(err) == activities.ErrCaptureTurn {
+		return err // nothing was submitted
+	}
 	if errors.As(err, &timeout) || errors.As(err, &canceled) {
 		return temporal.NewNonRetryableApplicationError(describe(err), activities.ErrAmbiguous, err)
 	}

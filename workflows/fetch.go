@@ -42,5 +42,8 @@ func (r *response) keep(ctx workflow.Context, kind string, file activities.Store
 	if file.NotCapture != "" {
 		text += fmt.Sprintf("; what Sysdig gave for capture %s is no capture: %s", file.CaptureID, file.NotCapture)
 	}
+	for _, difference := range file.Differences {
+		text += "; " + difference.String()
+	}
 	r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindEvidence, "%s", text)
 }

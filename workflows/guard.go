@@ -21,8 +21,9 @@ import (
 // when and why is as durable as everything else. Workers read its memo and ask it
 // by update, see package guard.
 //
-// It takes the signals freeze and unfreeze from whom the worker's configuration
-// lets approve, and the update reserve from anybody. It cannot be cancelled: that
+// It takes the signals freeze and unfreeze from analysts that the worker's
+// configuration lets approve, and the updates reserve and hold-capture-slot from
+// every sender. It cannot be cancelled: that
 // would thaw in silence. If it is terminated, its last word holds until a worker
 // starts the next one, which goes on from there.
 func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, error) {
@@ -42,6 +43,9 @@ func Guard(ctx workflow.Context, in signals.GuardInput) (signals.GuardPage, erro
 	}
 	if g.page.Reservations == nil {
 		g.page.Reservations = []signals.Reservation{}
+	}
+	if g.page.Slots == nil {
+		g.page.Slots = []signals.Slot{}
 	}
 	g.page.WorkflowID, g.page.RunID = info.WorkflowExecution.ID, info.WorkflowExecution.RunID
 	if err := g.answer(ctx); err != nil {
@@ -91,6 +95,9 @@ func (g *guard) answer(ctx workflow.Context) error {
 			workflow.QueryHandlerOptions{Description: "What became of the signal that asked for a receipt under this ID"}),
 		workflow.SetUpdateHandlerWithOptions(ctx, signals.UpdateReserve, g.reserve, workflow.UpdateHandlerOptions{
 			Validator: g.allows, Description: "Used by workers to take a unit of the budgets for an action that nobody approved",
+		}),
+		workflow.SetUpdateHandlerWithOptions(ctx, signals.UpdateHold, g.hold, workflow.UpdateHandlerOptions{
+			Validator: g.mayHold, Description: "Used by workers to take one system capture of a host at a time",
 		}),
 	)
 }

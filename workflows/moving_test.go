@@ -76,7 +76,7 @@ func (b *bench) after() *bench {
 	next := newBench(b.t)
 	next.SetStartTime(b.Now())
 	next.SetContinuedExecutionRunID("an-earlier-run")
-	next.enrich, next.execute, next.capture, next.save, next.report = b.enrich, b.execute, b.capture, b.save, b.report
+	next.enrich, next.execute, next.capture, next.await, next.save, next.report = b.enrich, b.execute, b.capture, b.await, b.save, b.report
 	return next
 }
 

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"firebreak/activities"
 	"firebreak/signals"
 )
 
@@ -13,18 +14,21 @@ import (
 // noticed after a missed heartbeat, a Sysdig that is down is retried until the
 // deadline, and only then is a human asked.
 const (
-	heartbeat      = 10 * time.Second
-	lookupAttempt  = 30 * time.Second
-	lookupDeadline = 2 * time.Minute
-	actDeadline    = 30 * time.Minute
-	queueDeadline  = 2 * time.Hour   // captures of one host wait their turn
-	storeAtOnce    = 3 * time.Second // well within a workflow task's 10 s
-	storeAttempt   = time.Minute
-	storeDeadline  = 15 * time.Minute
-	notifyAttempt  = 5 * time.Minute // a storm's messages wait for each other
-	notifyDeadline = 10 * time.Minute
-	hookAttempt    = 30 * time.Second
-	hookDeadline   = 10 * time.Minute
+	heartbeat       = 10 * time.Second
+	lookupAttempt   = 30 * time.Second
+	lookupDeadline  = 2 * time.Minute
+	actDeadline     = 30 * time.Minute
+	queueDeadline   = 6 * time.Hour                    // captures of one host wait their turn, uploads included
+	hurryDeadline   = 10 * time.Minute                 // where containment waits for that
+	captureDeadline = activities.MaxUpload + time.Hour // beyond what AwaitCapture waits
+	saveDeadline    = 2 * time.Hour                    // a file of any size; stalls end sooner
+	storeAtOnce     = 3 * time.Second                  // well within a workflow task's 10 s
+	storeAttempt    = time.Minute
+	storeDeadline   = 15 * time.Minute
+	notifyAttempt   = 5 * time.Minute // a storm's messages wait for each other
+	notifyDeadline  = 10 * time.Minute
+	hookAttempt     = 30 * time.Second
+	hookDeadline    = 10 * time.Minute
 )
 
 func retries() *temporal.RetryPolicy {
@@ -47,10 +51,11 @@ func acting(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// queuing is for what may have to wait for others first.
-func queuing(ctx workflow.Context, summary string) workflow.Context {
+// patient is for what takes effect, may have to wait for others, and is followed to
+// its end, within a deadline of its own.
+func patient(ctx workflow.Context, deadline time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: actDeadline, ScheduleToCloseTimeout: queueDeadline,
+		StartToCloseTimeout: deadline, ScheduleToCloseTimeout: deadline,
 		HeartbeatTimeout: heartbeat, RetryPolicy: retries(), Summary: signals.Clip(summary, maxSummary),
 	})
 }

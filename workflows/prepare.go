@@ -40,6 +40,9 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, errors.Join(err, absent))
 	}
+	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
 	return action, ""
 }
 

@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -14,12 +16,44 @@ import (
 	"firebreak/signals"
 )
 
+// Captures that an agent did not take because it had another one, as it has while a
+// policy's capture is uploaded, are taken again: at most captureTries times in all,
+// after a wait that doubles. That is about half an hour; where containment waits for
+// it, hurriedTries and less than a minute.
+const (
+	captureTries = 7
+	hurriedTries = 3
+	firstWait    = 30 * time.Second
+	hurriedWait  = 15 * time.Second
+)
+
 // record takes a system capture and waits until it is done. First says that it
-// comes before containment, and nobody is asked for it.
+// comes before containment, and no approval is asked for it. A capture that can be
+// taken again is, under a new name.
 func (r *response) record(ctx workflow.Context, first bool) error {
 	if r.resuming {
 		return nil
 	}
+	tries, wait := captureTries, firstWait
+	if first {
+		tries, wait = hurriedTries, hurriedWait
+	}
+	for try := 1; ; try++ {
+		err := r.recordOnce(ctx, first, try)
+		if applicationErrorType(err) != activities.ErrCaptureBusy || try == tries {
+			return err
+		}
+		r.log(ctx, actorSysdig, signals.KindCapture, "%s; the capture is taken again in %s (%d of %d)", describe(err), wait, try+1, tries)
+		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "the capture is taken again"})
+		if err := timer.Get(ctx, nil); err != nil {
+			return err
+		}
+		wait *= 2
+	}
+}
+
+// recordOnce takes a system capture once.
+func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 	var a *activities.Activities
 	info := workflow.GetInfo(ctx)
 	inc, options := r.page.Incident, r.in.Route.Capture
@@ -28,9 +62,19 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	if r.approval != nil {
 		request = r.approval.request.ID
 	}
+	if try > 1 {
+		request += fmt.Sprintf("/%d", try)
+	}
 	name := signals.CaptureName(info.WorkflowExecution.ID, info.FirstRunID, request)
+	container := options.CapturedContainer(&inc)
+	target := captureTarget(&inc, options)
+	filter, err := incident.ScopedFilter(container, options.Filter)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(err.Error(), activities.ErrRefused, nil)
+	}
+	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, target, name, filter)
 	if options.Backend == incident.BackendResponseAction {
-		return r.recordByAction(ctx, name, claim)
+		return r.recordByAction(ctx, name, container, filter, claim)
 	}
 	in := activities.CaptureInput{
 		Name:        name,
@@ -38,17 +82,17 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		MAC:         inc.Host.MAC,
 		AgentID:     inc.Host.AgentID,
 		CustomerID:  inc.Tenant.ID,
-		ContainerID: inc.Container.ID,
+		ContainerID: container,
 		Duration:    options.Duration,
-		Filter:      options.Filter,
+		Filter:      filter,
+		Turn:        activities.TurnOf(r.in.Tenant, inc.Host),
 		Tenant:      r.in.Tenant,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
 		Claim:       claim,
 	}
-	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
 	if err := r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture)
+		return workflow.ExecuteActivity(patient(ctx, turnDeadline(first), "Create a capture of "+target), a.CreateCapture, in).Get(ctx, &r.capture)
 	}); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
@@ -60,7 +104,12 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		return nil
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
-	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
+	awaited := activities.AwaitInput{Capture: r.capture, Duration: options.Duration, Turn: in.Turn, Hurried: first}
+	deadline := captureDeadline
+	if first {
+		deadline = actDeadline
+	}
+	if err := workflow.ExecuteActivity(patient(ctx, deadline, "Wait for the capture"), a.AwaitCapture, awaited).Get(ctx, &r.capture); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
 	}
@@ -70,27 +119,37 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	return nil
 }
 
+// turnDeadline is how long a capture may wait for its host's turn.
+func turnDeadline(first bool) time.Duration {
+	if first {
+		return hurryDeadline
+	}
+	return queueDeadline
+}
+
 // recordByAction takes a capture by the response action CAPTURE. Its file goes to
 // a storage of the customer's own, under the name given here; how it could be
 // had from there is the storage's business.
-func (r *response) recordByAction(ctx workflow.Context, name string, claim approvals.Claim) error {
+func (r *response) recordByAction(ctx workflow.Context, name, container, filter string, claim approvals.Claim) error {
 	inc, options := r.page.Incident, r.in.Route.Capture
 	action, _ := catalogue.Find(actionCapture)
 	parameters, err := action.Fill(map[string]any{
 		"capture.remote_storage_configuration_id": options.StorageConfigurationID,
 		"capture.duration_ns":                     int64(options.Duration),
-		"capture.filters":                         options.Filter,
+		"capture.filters":                         filter,
 		"capture.token":                           name,
 	}, inc.Lookup)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), activities.ErrRefused, nil)
 	}
+	if container == "" {
+		delete(parameters, paramContainer)
+	}
 	var a *activities.Activities
 	var done activities.Execution
 	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
-	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
 	err = unanswered(r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
+		return workflow.ExecuteActivity(patient(ctx, turnDeadline(claim.First), "Capture "+captureTarget(&inc, options)), a.ExecuteAction, in).Get(ctx, &done)
 	}))
 	countAction(ctx, actionCapture, metrics.Execute, done, err)
 	if err != nil {
@@ -106,13 +165,39 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	return nil
 }
 
+// Parameters of the response action CAPTURE.
+const (
+	paramContainer = "container.id"
+	paramFilters   = "capture.filters"
+)
+
+// scopeCapture restricts a response action CAPTURE to its container by its filter,
+// too: what the parameter container.id restricts is not described. Where the whole
+// host is to be recorded only a container that was given stays.
+func scopeCapture(action string, options incident.CaptureOptions, given, parameters map[string]any) error {
+	if action != actionCapture {
+		return nil
+	}
+	if options.Scope == incident.ScopeHost && given[paramContainer] == nil {
+		delete(parameters, paramContainer)
+	}
+	container, _ := parameters[paramContainer].(string)
+	wanted, _ := parameters[paramFilters].(string)
+	filter, err := incident.ScopedFilter(container, wanted)
+	if err == nil && filter != "" {
+		parameters[paramFilters] = filter
+	}
+	return err
+}
+
 // toSave reports whether there is a capture that Sysdig keeps: one that the
 // response action took is in the customer's own storage, and on a dry run there
 // is none.
 func (r *response) toSave() bool { return r.resuming || r.capture.ID != 0 }
 
-// save streams the capture into the evidence store.
-func (r *response) save(ctx workflow.Context) error {
+// save streams the capture into the evidence store. First says that containment
+// waits for it.
+func (r *response) save(ctx workflow.Context, first bool) error {
 	if r.resuming {
 		return nil
 	}
@@ -125,8 +210,12 @@ func (r *response) save(ctx workflow.Context) error {
 	if r.approval != nil {
 		in.ApprovedBy = r.approval.have
 	}
+	deadline := saveDeadline
+	if first {
+		deadline = actDeadline
+	}
 	var file activities.StoredFile
-	if err := workflow.ExecuteActivity(acting(ctx, "Save the capture as evidence"), a.SaveCapture, in).Get(ctx, &file); err != nil {
+	if err := workflow.ExecuteActivity(patient(ctx, deadline, "Save the capture as evidence"), a.SaveCapture, in).Get(ctx, &file); err != nil {
 		return err
 	}
 	r.failed, r.demanded = nil, nil
@@ -141,10 +230,9 @@ func (r *response) recordFirst(ctx workflow.Context) {
 	if r.resuming {
 		return
 	}
-	needed := located(&r.page.Incident, captureFields(r.in.Route.Capture))
-	if missing := r.page.Incident.Missing(needed...); len(missing) > 0 {
+	if missing := r.page.Incident.Missing(captureFields(r.in.Route.Capture, &r.page.Incident)...); len(missing) > 0 {
 		r.enrich(ctx)
-		if missing = r.page.Incident.Missing(needed...); len(missing) > 0 {
+		if missing = r.page.Incident.Missing(captureFields(r.in.Route.Capture, &r.page.Incident)...); len(missing) > 0 {
 			r.log(ctx, actorFirebreak, signals.KindCapture, "no capture before containment, missing: %s", strings.Join(missing, ", "))
 			return
 		}
@@ -153,7 +241,7 @@ func (r *response) recordFirst(ctx workflow.Context) {
 	err := r.record(ctx, true)
 	if err == nil && r.toSave() {
 		r.setState(ctx, signals.Saving)
-		err = r.save(ctx)
+		err = r.save(ctx, true)
 	}
 	if err != nil {
 		r.log(ctx, actorFirebreak, signals.KindCapture, "capture before containment failed, going on: %s", describe(err))

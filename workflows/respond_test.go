@@ -937,7 +937,7 @@ func TestAManualCaptureIsTakenAndSavedAfterOneApproval(t *testing.T) {
 	b := newBench(t)
 	in := signals.ManualInput{
 		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
-		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat"},
+		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat", Scope: incident.ScopeHost},
 	}
 	b.at(time.Minute, signals.Approve, decision("bob"))
 	page := b.manual(in, activities.Manual{})
@@ -951,7 +951,7 @@ func TestAManualCaptureIsApprovedWithTheStorageThatItGoesTo(t *testing.T) {
 	b := newBench(t)
 	in := signals.ManualInput{
 		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.id": "host-1"},
-		Capture: &incident.CaptureOptions{Backend: incident.BackendResponseAction, StorageConfigurationID: "s-7"},
+		Capture: &incident.CaptureOptions{Backend: incident.BackendResponseAction, StorageConfigurationID: "s-7", Scope: incident.ScopeHost},
 	}
 	b.RegisterDelayedCallback(func() { require.Equal(t, "s-7", b.query().Pending.Parameters["storage_configuration_id"]) }, time.Minute)
 	b.at(2*time.Minute, signals.Approve, decision("bob"))
@@ -973,7 +973,7 @@ func TestAManualCaptureThatWasOnlyObservedHasNoFile(t *testing.T) {
 	}
 	in := signals.ManualInput{
 		Action: "CAPTURE", Requester: "ann", Reason: "a look", Parameters: map[string]signals.Scalar{"host.name": "node-1"},
-		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat"},
+		Capture: &incident.CaptureOptions{Filter: "proc.name=ncat", Scope: incident.ScopeHost},
 	}
 	b.at(time.Minute, signals.Approve, decision("bob"))
 	page := b.manual(in, activities.Manual{})

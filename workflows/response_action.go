@@ -103,6 +103,9 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
+		return nil, r.unprepared(ctx, err)
+	}
 	return func() (signals.Page, error) { return r.actByHand(ctx, action) }, ""
 }
 
@@ -113,7 +116,7 @@ func (r *response) admitCapture(ctx workflow.Context, in signals.ManualInput) (c
 	}
 	r.in.Route.Capture = *in.Capture
 	r.in.Route = r.in.Route.WithDefaults()
-	if v := r.require(ctx, captureFields(r.in.Route.Capture)); v != approved {
+	if v := r.require(ctx, captureFields(r.in.Route.Capture, &r.page.Incident)); v != approved {
 		return nil, v.outcome()
 	}
 	return func() (signals.Page, error) { return r.captureByHand(ctx) }, ""
@@ -180,7 +183,7 @@ func (r *response) captureByHand(ctx workflow.Context) (signals.Page, error) {
 	}
 	for {
 		r.setState(ctx, signals.Saving)
-		err := r.save(ctx)
+		err := r.save(ctx, false)
 		if err == nil {
 			return r.close(ctx, signals.Captured)
 		}

@@ -32,6 +32,7 @@ type bench struct {
 	enrich  func() (activities.Enrichment, error)
 	execute func(activities.ActionInput) (activities.Execution, error)
 	capture func(activities.CaptureInput) (activities.Capture, error)
+	await   func(activities.AwaitInput) (activities.Capture, error)
 	save    func(activities.SaveInput) (activities.StoredFile, error)
 	fetch   func(activities.FetchInput) (activities.StoredFile, error)
 	report  func(signals.Page) error
@@ -71,6 +72,7 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	b.execute = func(activities.ActionInput) (activities.Execution, error) {
 		return activities.Execution{ID: "x-1", Status: "COMPLETED"}, nil
 	}
+	b.await = func(in activities.AwaitInput) (activities.Capture, error) { return in.Capture, nil }
 	b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
 		return activities.Capture{ID: 7, Name: in.Name, Size: 100}, nil
 	}
@@ -115,7 +117,7 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	b.OnActivity(a.CreateCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.CaptureInput) (activities.Capture, error) { return b.capture(in) }).Maybe()
 	b.OnActivity(a.AwaitCapture, mock.Anything, mock.Anything).Return(
-		func(_ context.Context, in activities.Capture) (activities.Capture, error) { return in, nil }).Maybe()
+		func(_ context.Context, in activities.AwaitInput) (activities.Capture, error) { return b.await(in) }).Maybe()
 	b.OnActivity(a.SaveCapture, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.SaveInput) (activities.StoredFile, error) { return b.save(in) }).Maybe()
 	b.OnActivity(a.Related, mock.Anything, mock.Anything).Return(

@@ -22,7 +22,7 @@ const captures = "/api/v1/captures"
 func TestACaptureThatWasAcceptedBeforeTheWorkerDiedIsAdopted(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 10
-	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: size})
+	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: size, UploadRate: 1 << 30})
 	f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: captures, Times: 1, Latency: time.Minute})
 	i := f.killDuring(f.openCapture, "CAPTURE", captures)
 	f.worker()
@@ -50,7 +50,7 @@ func TestACaptureThatIsUnderWaySurvivesAKilledWorker(t *testing.T) {
 func TestADownloadThatDiedWithTheWorkerIsBegunAnew(t *testing.T) {
 	t.Parallel()
 	const size = 256 << 20
-	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: size})
+	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: size, UploadRate: 1 << 30})
 	first := f.worker()
 	i := f.openCapture()
 	i.awaitRequest("CAPTURE")

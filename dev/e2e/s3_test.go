@@ -48,7 +48,7 @@ func TestALargeCaptureTakesTheWorkerLittleMemory(t *testing.T) {
 	for _, store := range []string{"file", "S3"} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			f := install(t, shared, routes, sysdigtest.Options{CaptureSize: largeCapture})
+			f := install(t, shared, routes, sysdigtest.Options{CaptureSize: largeCapture, UploadRate: 1 << 30})
 			if store == "S3" {
 				f.inS3()
 			}
@@ -71,7 +71,7 @@ func TestALargeCaptureTakesTheWorkerLittleMemory(t *testing.T) {
 // object; the next worker begins anew.
 func TestAnUploadThatDiedWithTheWorkerIsBegunAnew(t *testing.T) {
 	t.Parallel()
-	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: largeCapture})
+	f := install(t, shared, routes, sysdigtest.Options{CaptureSize: largeCapture, UploadRate: 1 << 30})
 	s3 := f.inS3()
 	first := f.worker()
 	i := f.openCapture()

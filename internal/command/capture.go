@@ -19,14 +19,16 @@ const maxCapture = 300 * time.Second
 func (s *session) captureCommand() *cobra.Command {
 	var from sender
 	var host, container string
+	var wholeHost bool
 	var duration time.Duration
 	options := incident.CaptureOptions{}
 	in := signals.ManualInput{Action: captureAction, Capture: &options}
 	cmd := &cobra.Command{
 		Use:   "capture",
 		Short: "Have a system capture taken by hand",
-		Long: "Asks for a system capture of a host, or of a container on it, and waits until it waits for somebody's\n" +
-			"approval or has ended. Whoever asks does not count as an approver. The capture is stored as evidence.\n\n" +
+		Long: "Asks for a system capture of a container, or with --whole-host of everything on a host, and waits until the\n" +
+			"request is open for approval or has ended. The requester does not count as an approver. The capture is stored as\n" +
+			"evidence.\n\n" +
 			"Exit code 1 if it is refused or fails while the command waits, or is asked for already.",
 		Example: "  firebreak capture --host node-1 --container 6949e5f10829 --duration 30s --reason \"what does it do?\"",
 		Args:    exactly(0, "none"),
@@ -43,6 +45,15 @@ func (s *session) captureCommand() *cobra.Command {
 			target, err := captureTarget(host, container)
 			if err != nil {
 				return err
+			}
+			if wholeHost == (container != "") {
+				return usagef("--container, --whole-host: expected one of them")
+			}
+			if wholeHost {
+				options.Scope = incident.ScopeHost
+			}
+			if err := options.Check(); err != nil {
+				return usagef("--filter: %w", err)
 			}
 			in.Requester, options.Duration = from.analyst, incident.Duration(duration)
 			in.Parameters = map[string]signals.Scalar{}
@@ -67,9 +78,10 @@ func (s *session) captureCommand() *cobra.Command {
 	addReason(cmd, &in.Reason)
 	addTenant(cmd, &in.Tenant)
 	cmd.Flags().StringVar(&host, "host", "", "`NAME` of the host; required")
-	cmd.Flags().StringVar(&container, "container", "", "`ID` of a container; the whole host if it is not given")
+	cmd.Flags().StringVar(&container, "container", "", "`ID` of the container that is recorded")
+	cmd.Flags().BoolVar(&wholeHost, "whole-host", false, "record everything that runs on the host")
 	cmd.Flags().DurationVar(&duration, "duration", 15*time.Second, "how long to record, in whole seconds, at most "+maxCapture.String())
-	cmd.Flags().StringVar(&options.Filter, "filter", "", "what to record, a `CONDITION` in Falco's syntax; everything if it is not given")
+	cmd.Flags().StringVar(&options.Filter, "filter", "", "what to record of it, a `CONDITION` in Falco's syntax; default everything")
 	addSettings(cmd, flagTaskQueue)
 	return cmd
 }

@@ -28,9 +28,10 @@ func TestACaptureByHandIsAnActionWithItsOptions(t *testing.T) {
 func TestACaptureOfAHostTakes15Seconds(t *testing.T) {
 	t.Parallel()
 	m := newManual(newIncident(nil), running, awaitingApproval())
-	code, _, stderr := run(t, m.fakeTemporal, "capture", "--host", "node-1", "--reason", "r")
+	code, _, stderr := run(t, m.fakeTemporal, "capture", "--host", "node-1", "--whole-host", "--reason", "r")
 	require.Equal(t, 0, code, stderr)
 	require.Equal(t, "action:CAPTURE:node-1", m.options.ID)
 	require.Equal(t, map[string]signals.Scalar{"host.name": "node-1"}, m.started[0].Parameters)
 	require.Equal(t, incident.Duration(15*time.Second), m.started[0].Capture.Duration)
+	require.Equal(t, incident.ScopeHost, m.started[0].Capture.Scope)
 }

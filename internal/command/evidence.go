@@ -64,7 +64,8 @@ func (s *session) evidenceVerifyCommand() *cobra.Command {
 		Use:   "verify ID",
 		Short: "Compare what is stored of an incident with its manifest",
 		Long: "Reads every file of the manifest again and computes its hash. Exit code 1 if one is missing or differs,\n" +
-			"if there are others, or if there is no manifest.",
+			"if there are others, or if there is no manifest. A file whose size or digest Sysdig stated otherwise is a\n" +
+			"warning with both values.",
 		Args:              exactly(1, "the workflow ID of an incident"),
 		ValidArgsFunction: s.completeEvidence,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -138,6 +139,15 @@ type evidenceOfFile struct {
 	Problem string `json:"problem,omitzero"`
 }
 
+// differences are what other sources state otherwise than what is stored.
+func (f *evidenceOfFile) differences() string {
+	texts := make([]string, len(f.Differences))
+	for i, difference := range f.Differences {
+		texts[i] = difference.String()
+	}
+	return strings.Join(texts, "; ")
+}
+
 // Problems of files.
 const (
 	problemMissing  = "missing"
@@ -198,8 +208,11 @@ func (e *evidenceOf) read(ctx context.Context, store *evidence.Store, objects []
 		e.Outcome, e.CreatedAt = manifest.Outcome, manifest.CreatedAt
 		for _, item := range manifest.Files {
 			file := evidenceOfFile{Item: item}
-			if _, ok := stored[item.Name]; !ok {
+			switch o, ok := stored[item.Name]; {
+			case !ok:
 				file.Problem = problemMissing
+			case o.Size != item.Size:
+				file.Problem = fmt.Sprintf("%d bytes are stored, the manifest lists %d", o.Size, item.Size)
 			}
 			e.Files = append(e.Files, file)
 			delete(stored, item.Name)
@@ -233,7 +246,12 @@ func (e *evidenceOf) verify(ctx context.Context, store *evidence.Store) []check 
 		} else {
 			err = store.Verify(ctx, e.WorkflowID, e.RunID, f.File)
 		}
-		checks = append(checks, result(f.Name, fmt.Sprintf("%d bytes, SHA-256 %s", f.Size, f.SHA256), err))
+		detail := fmt.Sprintf("%d bytes, SHA-256 %s", f.Size, f.SHA256)
+		c := result(f.Name, detail, err)
+		if err == nil && len(f.Differences) > 0 {
+			c = warning(f.Name, detail+"; "+f.differences())
+		}
+		checks = append(checks, c)
 	}
 	return checks
 }
@@ -319,6 +337,9 @@ func writeEvidence(w io.Writer, e *evidenceOf) error {
 		remark := f.Problem
 		if f.NotCapture != "" {
 			remark = strings.TrimPrefix(remark+"; no capture: "+f.NotCapture, "; ")
+		}
+		if len(f.Differences) > 0 {
+			remark = strings.TrimPrefix(remark+"; "+f.differences(), "; ")
 		}
 		t.row(f.Name, strconv.FormatInt(f.Size, 10), cmp.Or(f.SHA256, "-"), timestamp(f.StoredAt), cmp.Or(f.CaptureID, "-"),
 			cmp.Or(strings.Join(f.ApprovedBy, ", "), "-"), cmp.Or(remark, "-"))

@@ -88,7 +88,7 @@ func TestSetupTellsWhatASysdigTokenMayDo(t *testing.T) {
 		"no catalogue":      {options: sysdigtest.Options{Without: []string{"GET /secure/response-actions/v1alpha1/actions"}}, check: "sysdig permissions", level: "warn", detail: "whether it may execute actions is not verified"},
 		"no events":         {options: sysdigtest.Options{Deny: []string{"policy-events.read"}}, check: "sysdig events", level: "warn", detail: "give the token's role policy-events.read"},
 		"captures":          {check: "sysdig captures", level: "ok", detail: "not verified"},
-		"no captures":       {options: sysdigtest.Options{Without: []string{"GET /api/sysdig"}}, check: "sysdig captures", level: "warn", detail: "404"},
+		"no captures":       {options: sysdigtest.Options{Without: []string{"GET /api/sysdig", "GET /api/v1/captures"}}, check: "sysdig captures", level: "warn", detail: "404"},
 		"routes":            {routes: miner, check: "sysdig actions", level: "ok", detail: "among them all 2 that the routes may ask for"},
 		"an unknown action": {routes: `{name: odd, when: "true", playbook: respond, action: MELT_DOWN}`, check: "sysdig actions", level: "fail", detail: "route odd: Sysdig has no MELT_DOWN here"},
 		"a known action":    {routes: `{name: quarantine, when: "true", playbook: respond, action: FILE_QUARANTINE}`, check: "sysdig actions", level: "ok", detail: "all 1"},

@@ -57,6 +57,9 @@ func TestWhatIsAskedWronglyExitsWithTwoAndSaysWhatIsAccepted(t *testing.T) {
 		"capture node-1 --reason r":                                                                     "capture: 1 arguments: want none",
 		"capture --reason r":                                                                            "--host is missing: want the name of a host",
 		"capture --host h --reason r --container host":                                                  `--container "host": field container.id: value "host" means the host itself`,
+		"capture --host h --reason r":                                                                   "--container, --whole-host: expected one of them",
+		"capture --host h --reason r --whole-host --container 6949e5f10829":                             "--container, --whole-host: expected one of them",
+		"capture --host h --reason r --whole-host --filter (":                                           `--filter: capture.filter: "(": parentheses`,
 		"capture --host h --reason r --duration 1500ms":                                                 "--duration 1.5s: want whole seconds, 1s to 5m0s",
 		"capture --host h --reason r --duration 0s":                                                     "--duration 0s: want whole seconds",
 		"capture --host h --reason r --duration 5m1s":                                                   "--duration 5m1s: want whole seconds",
@@ -131,7 +134,7 @@ func TestATemporalThatCannotBeReachedIsAFailure(t *testing.T) {
 	for _, args := range []string{
 		"incidents", "incidents --watch", "show a", "approve a --reason r", "note a b", "amend a --set host.id=1",
 		"undo a --reason r", "freeze --reason r", "unfreeze --reason r", "show a --watch",
-		"capture --host h --reason r", "act KILL_CONTAINER --incident a --reason r", "approve --query q --yes --reason r",
+		"capture --host h --whole-host --reason r", "act KILL_CONTAINER --incident a --reason r", "approve --query q --yes --reason r",
 	} {
 		var out, errs bytes.Buffer
 		code := command.Run(t.Context(), strings.Fields(args), command.Env{

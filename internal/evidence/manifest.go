@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,9 +39,53 @@ type Item struct {
 	// NotCapture says why what Sysdig gave for a capture cannot be one; empty of
 	// every other file.
 	NotCapture string `json:"not_capture,omitzero"`
+	// Differences are what other sources state otherwise than what is stored.
+	Differences []Difference `json:"differences,omitempty"`
 	// ApprovedBy names the analysts who approved saving it.
 	ApprovedBy []string  `json:"approved_by,omitempty"`
 	StoredAt   time.Time `json:"stored_at"`
+}
+
+// Difference is a size or a digest of a file that another source states otherwise. The
+// file is kept as it came: the other source may be wrong, or the file cut.
+type Difference struct {
+	// What is "size", in bytes, or "sha256", in hex.
+	What string `json:"what"`
+	// Source states it: "Sysdig's capture", "Content-Length".
+	Source string `json:"source"`
+	Stated string `json:"stated"`
+	Stored string `json:"stored"`
+}
+
+// String words it with both values.
+func (d Difference) String() string {
+	unit := ""
+	if d.What == WhatSize {
+		unit = " bytes"
+	}
+	return fmt.Sprintf("%s differs: %s states %s%s, stored are %s%s", d.What, d.Source, d.Stated, unit, d.Stored, unit)
+}
+
+// What a Difference is about.
+const (
+	WhatSize   = "size"
+	WhatSHA256 = "sha256"
+)
+
+// CompareSize records a size that a source states otherwise; one that is not known,
+// 0 or less, says nothing.
+func (i *Item) CompareSize(source string, stated int64) {
+	if stated > 0 && stated != i.Size {
+		i.Differences = append(i.Differences, Difference{WhatSize, source, strconv.FormatInt(stated, 10), strconv.FormatInt(i.Size, 10)})
+	}
+}
+
+// CompareSHA256 records a digest that a source states otherwise, in hex; "" says
+// nothing.
+func (i *Item) CompareSHA256(source, stated string) {
+	if stated != "" && !strings.EqualFold(stated, i.SHA256) {
+		i.Differences = append(i.Differences, Difference{WhatSHA256, source, stated, i.SHA256})
+	}
 }
 
 // WriteManifest stores a manifest at its place.

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/update/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -123,18 +124,34 @@ func (w *Watch) ledgerOf(ctx context.Context, run *workflow.WorkflowExecutionInf
 				return nil, err
 			}
 			if in.Carried != nil {
-				page.Budgets, page.Reservations = in.Carried.Budgets, in.Carried.Reservations
+				page.Budgets, page.Reservations, page.Slots = in.Carried.Budgets, in.Carried.Reservations, in.Carried.Slots
 			}
 		}
-		if accepted := event.GetWorkflowExecutionUpdateAcceptedEventAttributes(); accepted != nil {
-			var in signals.Reserve
-			if err := payloads.FromPayloads(accepted.GetAcceptedRequest().GetInput().GetArgs(), &in); err != nil {
-				return nil, err
-			}
-			page.Take(in, event.GetEventTime().AsTime())
+		if err := replay(page, event.GetWorkflowExecutionUpdateAcceptedEventAttributes().GetAcceptedRequest().GetInput(), event.GetEventTime().AsTime()); err != nil {
+			return nil, err
 		}
 	}
 	return page, nil
+}
+
+// replay does to the ledger what an update did that the guard accepted; nil is none.
+func replay(page *signals.GuardPage, input *update.Input, at time.Time) error {
+	payloads := converter.GetDefaultDataConverter()
+	switch input.GetName() {
+	case signals.UpdateReserve:
+		var in signals.Reserve
+		if err := payloads.FromPayloads(input.GetArgs(), &in); err != nil {
+			return err
+		}
+		page.Take(in, at)
+	case signals.UpdateHold:
+		var in signals.Hold
+		if err := payloads.FromPayloads(input.GetArgs(), &in); err != nil {
+			return err
+		}
+		page.Hold(in, at)
+	}
+	return nil
 }
 
 // known is a refusal that still holds, nil if there is none.

@@ -285,10 +285,35 @@ func gave(t *testing.T, at time.Time, in signals.Reserve) *history.HistoryEvent 
 		EventTime: timestamppb.New(at),
 		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
 			WorkflowExecutionUpdateAcceptedEventAttributes: &history.WorkflowExecutionUpdateAcceptedEventAttributes{
-				AcceptedRequest: &update.Request{Input: &update.Input{Args: payloads}},
+				AcceptedRequest: &update.Request{Input: &update.Input{Name: signals.UpdateReserve, Args: payloads}},
 			},
 		},
 	}
+}
+
+func TestNextGuardKnowsWhichTurnsAreHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now().UTC()
+		hold := func(holder string, d time.Duration) *history.HistoryEvent {
+			payloads, err := converter.GetDefaultDataConverter().ToPayloads(signals.Hold{Host: []string{holder}, Holder: holder, For: incident.Duration(d)})
+			require.NoError(t, err)
+			event := gave(t, now.Add(-time.Minute), signals.Reserve{})
+			event.GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Input = &update.Input{Name: signals.UpdateHold, Args: payloads}
+			return event
+		}
+		s := newServer(t)
+		s.begin(queue, nil)
+		s.end()
+		s.history = []*history.HistoryEvent{
+			began(t, signals.GuardInput{}), hold("a", signals.MaxHold), hold("b", signals.MaxHold), hold("a", 0),
+		}
+		w, _ := watched(t, s)
+		defer w.Stop()
+		require.Equal(t, []signals.Slot{{
+			Host: []string{"b"}, Holder: "b", Since: now.Add(-time.Minute), Until: now.Add(signals.MaxHold - time.Minute),
+		}}, s.started[0].input.Carried.Slots)
+	})
 }
 
 func TestTheNextGuardKnowsWhatTheLastOneGave(t *testing.T) {

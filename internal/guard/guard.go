@@ -132,7 +132,7 @@ func (w *Watch) ensure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read what the last guard gave: %w", err)
 	}
-	if frozen != nil || len(page.Reservations) > 0 {
+	if frozen != nil || len(page.Reservations) > 0 || len(page.Slots) > 0 {
 		page.State, page.Frozen, page.WarRoom = signals.GuardOpen, frozen, []signals.Entry{}
 		in.Carried = page
 	}

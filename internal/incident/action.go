@@ -81,6 +81,14 @@ func (o CaptureOptions) check(wrong func(field, format string, args ...any)) {
 	if d := o.Duration; d != 0 && (d < minCapture || d > maxCapture || time.Duration(d)%time.Second != 0) {
 		wrong("capture.duration", "%s: want whole seconds, %s to %s", d, minCapture, time.Duration(maxCapture))
 	}
+	switch o.Scope {
+	case "", ScopeContainer, ScopeHost:
+	default:
+		wrong("capture.scope", "%q: expected %s or %s", o.Scope, ScopeContainer, ScopeHost)
+	}
+	if !closes(o.Filter) {
+		wrong("capture.filter", "%q: parentheses and quotation marks must be balanced", o.Filter)
+	}
 	switch o.Backend {
 	case "", BackendCapture:
 		if o.StorageConfigurationID != "" {

@@ -2,7 +2,9 @@ package incident
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -107,13 +109,93 @@ func (a Approval) Asked(escalated bool) []string {
 type CaptureOptions struct {
 	// Duration of the capture, whole seconds, 1s to 300s. Default: 15s.
 	Duration Duration `yaml:"duration" json:"duration,omitzero"`
-	// Filter in Falco's condition syntax; empty records everything.
+	// Filter in Falco's condition syntax; empty records everything of the scope.
 	Filter string `yaml:"filter" json:"filter,omitzero"`
+	// Scope is what is recorded. Default: ScopeContainer.
+	Scope Scope `yaml:"scope,omitempty" json:"scope,omitzero"`
 	// Backend is what takes the capture. Default: BackendCapture.
 	Backend Backend `yaml:"backend,omitempty" json:"backend,omitzero"`
 	// StorageConfigurationID names the remote storage that Sysdig writes captures
 	// of BackendResponseAction to, which needs it.
 	StorageConfigurationID string `yaml:"storage_configuration_id,omitempty" json:"storage_configuration_id,omitzero"`
+}
+
+// Scope is what a system capture records.
+type Scope string
+
+// The scopes.
+const (
+	// ScopeContainer is the container of the incident, or the host of an incident that
+	// is about the host itself. Where the container is unknown it is a missing field.
+	ScopeContainer Scope = "container"
+	// ScopeHost is the whole host, with whatever else runs on it.
+	ScopeHost Scope = "host"
+)
+
+// CapturedContainer is the container that a capture is restricted to, "" for the
+// whole host.
+func (o CaptureOptions) CapturedContainer(inc *Incident) string {
+	if o.Scope == ScopeHost {
+		return ""
+	}
+	return inc.Container.ID
+}
+
+// NeedsContainer reports whether a capture cannot be taken before the container of
+// the incident is known.
+func (o CaptureOptions) NeedsContainer(inc *Incident) bool {
+	return o.Scope != ScopeHost && !inc.HostLevel
+}
+
+// ScopedFilter returns the filter that restricts a capture to a container, beside a
+// filter of the caller's; an empty ID leaves that as it is. A container's capture
+// needs it: Sysdig's agents record the host. An ID that does not have the shape of
+// one is refused, for it could widen the filter.
+func ScopedFilter(containerID, filter string) (string, error) {
+	switch {
+	case containerID == "":
+		return filter, nil
+	case !filterable.MatchString(containerID):
+		return "", fmt.Errorf("container.id %q: expected 12 to 64 hexadecimal digits, or Fargate's 32 hexadecimal digits, a hyphen and digits", containerID)
+	case !closes(filter):
+		return "", fmt.Errorf("filter %q: parentheses and quotation marks must be balanced", filter)
+	case strings.TrimSpace(filter) == "":
+		return "container.id=" + containerID, nil
+	default:
+		return "container.id=" + containerID + " and (" + filter + ")", nil
+	}
+}
+
+// filterable are the container IDs that a filter may name.
+var filterable = regexp.MustCompile(`^(?:[0-9a-f]{12,64}|[0-9a-f]{32}-[0-9]{1,20})$`)
+
+// closes reports whether every parenthesis of a filter is closed, none is closed
+// that was not opened, and every quotation ends: a filter that is put into brackets
+// stays within them.
+func closes(filter string) bool {
+	open, quote := 0, rune(0)
+	escaped := false
+	for _, r := range filter {
+		switch {
+		case escaped:
+			escaped = false
+		case quote != 0 && r == '\\':
+			escaped = true
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '"' || r == '\'':
+			quote = r
+		case r == '(':
+			open++
+		case r == ')':
+			if open--; open < 0 {
+				return false
+			}
+		}
+	}
+	return open == 0 && quote == 0
 }
 
 // Backend is a way by which Sysdig takes captures.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func capture(t *testing.T, c *sysdig.Client) sysdig.CaptureRequest {
 	agents, err := c.ConnectedAgents(t.Context())
 	require.NoError(t, err)
 	return sysdig.CaptureRequest{
-		Name: "evidence", Agent: agents[1], ContainerID: "aaa000000006", Duration: 15 * time.Second, Filter: "(proc.name=xmrig)",
+		Name: "evidence", Agent: agents[1], ContainerID: "aaa000000006", Duration: 15 * time.Second, Filter: "container.id=aaa000000006 and (proc.name=xmrig)",
 	}
 }
 
@@ -39,7 +40,7 @@ func captured(t *testing.T, c *sysdig.Client, id int64) *sysdig.Capture {
 func TestACaptureIsCreatedFollowedAndDownloaded(t *testing.T) {
 	t.Parallel()
 	const size = 1<<20 + 3
-	sim, c := simulated(t, sysdigtest.Options{CaptureSize: size})
+	sim, c := simulated(t, sysdigtest.Options{CaptureSize: size, UploadRate: 1 << 30})
 	created, err := c.CreateCapture(t.Context(), capture(t, c))
 	require.NoError(t, err)
 	require.Equal(t, sysdig.CaptureRequested, created.Status)
@@ -89,18 +90,17 @@ func TestACaptureLastsWholeSecondsUpToFiveMinutes(t *testing.T) {
 	sim, c := simulated(t, sysdigtest.Options{})
 	for _, d := range []time.Duration{0, -time.Second, 999 * time.Millisecond, 1500 * time.Millisecond, 301 * time.Second} {
 		_, err := c.CreateCapture(t.Context(), sysdig.CaptureRequest{Name: "x", Duration: d})
-		require.ErrorContains(t, err, "want whole seconds from 1s to 5m0s")
+		require.ErrorContains(t, err, "must be whole seconds from 1s to 5m0s")
 	}
 	require.Zero(t, sim.Requests("", ""))
 }
 
 func TestABusyHostIsRecognised(t *testing.T) {
 	t.Parallel()
-	_, c := simulated(t, sysdigtest.Options{Step: time.Hour})
+	sim, c := simulated(t, sysdigtest.Options{RefuseBusyAtOnce: true})
 	req := capture(t, c)
+	sim.PolicyCapture(99004, time.Hour)
 	_, err := c.CreateCapture(t.Context(), req)
-	require.NoError(t, err)
-	_, err = c.CreateCapture(t.Context(), req)
 	require.True(t, sysdig.OutstandingCapture(err), "%v", err)
 	require.False(t, sysdig.MayHaveTakenEffect(err))
 
@@ -120,6 +120,82 @@ func TestACaptureThatEndsInAnErrorHasFailed(t *testing.T) {
 	failed := captured(t, c, created.ID)
 	require.True(t, failed.Failed())
 	require.False(t, failed.Done())
+	require.False(t, failed.Busy())
+	require.Equal(t, sysdigtest.ReasonFilter, failed.Reason)
+}
+
+func TestCaptureThatABusyAgentRefusedSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"errorMessage", "statusDetails", "reason"} {
+		sim, c := simulated(t, sysdigtest.Options{ReasonKey: key})
+		sim.PolicyCapture(99004, time.Hour)
+		created, err := c.CreateCapture(t.Context(), capture(t, c))
+		require.NoError(t, err, "Sysdig accepts it")
+		failed := captured(t, c, created.ID)
+		require.True(t, failed.Busy())
+		require.Equal(t, sysdigtest.ReasonBusy, failed.Reason, key)
+		listed, err := c.Captures(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		require.True(t, listed[0].Busy())
+	}
+}
+
+func TestReasonOfAFailedCapture(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ item, want string }{
+		"no text":             {`"status":"error","name":"a b.scap","filters":"proc.name = sh","storageType":"S3"`, ""},
+		"a word":              {`"status":"error","state":"x","error":"timeout"`, "timeout"},
+		"a sentence":          {`"status":"error","x":"agent is gone"`, "agent is gone"},
+		"nested":              {`"status":"error","result":{"list":[{"text":"no space left"}]},"errors":["e1"]`, "e1; no space left"},
+		"hostile":             {`"status":"error","error":"a\u0000\u001b[31mb\n` + token + `"`, "a [31mb [token]"},
+		"not failed":          {`"status":"done","error":"old news"`, ""},
+		"failed in an upload": {`"status":"uploadingError","errMsg":"403 from the bucket"`, "403 from the bucket"},
+		"numbers":             {`"status":"error","error":7,"reason":null`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, `{"capture":{"id":1,`+tc.item+`}}`)
+			})
+			got, err := c.Capture(t.Context(), 1)
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got.Reason)
+		})
+	}
+	long := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"capture":{"id":1,"status":"error","error":"`+strings.Repeat("x", 100_000)+`"}}`)
+	})
+	got, err := long.Capture(t.Context(), 1)
+	require.NoError(t, err)
+	require.Less(t, len(got.Reason), 1100)
+}
+
+// A token may be allowed to use one of the two families of paths only.
+func TestCapturesWorkByEitherFamilyOfPaths(t *testing.T) {
+	t.Parallel()
+	for _, family := range []string{sysdigtest.CapturesPath, sysdigtest.DumpsPath} {
+		t.Run("without "+family, func(t *testing.T) {
+			t.Parallel()
+			sim, c := simulated(t, sysdigtest.Options{Closed: []string{family}})
+			created, err := c.CreateCapture(t.Context(), capture(t, c))
+			require.NoError(t, err)
+			require.True(t, captured(t, c, created.ID).Done())
+			listed, err := c.Captures(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+			require.NoError(t, err)
+			require.Len(t, listed, 1)
+			body, err := c.DownloadCapture(t.Context(), created.ID, time.Minute)
+			require.NoError(t, err)
+			defer body.Close()
+			_, err = io.Copy(io.Discard, body)
+			require.NoError(t, err)
+			require.Equal(t, "aaa000000006", sim.Ledger()[0].ContainerID)
+			require.Empty(t, sim.Invalid())
+		})
+	}
+	_, c := simulated(t, sysdigtest.Options{Closed: []string{sysdigtest.CapturesPath, sysdigtest.DumpsPath}})
+	_, err := c.CreateCapture(t.Context(), capture(t, c))
+	require.ErrorContains(t, err, "403")
+	require.False(t, sysdig.MayHaveTakenEffect(err))
 }
 
 func TestTheStatusComesFromWhereverSysdigHasIt(t *testing.T) {
@@ -133,7 +209,8 @@ func TestTheStatusComesFromWhereverSysdigHasIt(t *testing.T) {
 		{[]string{newer}, true},
 		{[]string{newer, older}, true},
 		{[]string{newer, list}, true},
-		{[]string{newer, older, list}, false},
+		{[]string{newer, older, list}, true},
+		{[]string{newer, older, list, "GET /api/v1/captures"}, false},
 	} {
 		sim, c := simulated(t, sysdigtest.Options{Without: tc.without})
 		created, err := c.CreateCapture(t.Context(), capture(t, c))

@@ -2,10 +2,14 @@ package sysdig
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,8 +30,8 @@ const (
 var errStalled = errors.New("the download stands still")
 
 // DownloadCapture streams a capture's file (GET /api/v1/captures/{id}/download,
-// the Cortex XSOAR pack). The caller
-// closes the body; ctx bounds the whole download.
+// the Cortex XSOAR pack, or where that is closed the path of sysdig-sdk-python). The
+// caller closes the body; ctx bounds the whole download.
 //
 // A body that breaks off, or of which nothing comes for as long as stall, is
 // taken up again where it ended, with a request for the rest (Range, RFC 9110,
@@ -36,9 +40,14 @@ var errStalled = errors.New("the download stands still")
 // same file, as told by its size and its ETag or Last-Modified, or gave none of
 // these, the body ends in the error that broke it off, and so it does when
 // nothing more has come for some attempts in a row.
-func (c *Client) DownloadCapture(ctx context.Context, id int64, stall time.Duration) (io.ReadCloser, error) {
-	d := &download{ctx: ctx, client: c, base: c.app, path: capturePath(capturesPath, id) + "/download", stall: stall}
-	if err := d.begin(); err != nil {
+func (c *Client) DownloadCapture(ctx context.Context, id int64, stall time.Duration) (*Download, error) {
+	d := &Download{ctx: ctx, client: c, base: c.app, path: capturePath(capturesPath, id) + "/download", stall: stall}
+	err := d.begin()
+	if closed(err) {
+		d.path, d.query = capturePath(legacyCapturesPath, id)+"/download", url.Values{"_product": {"SDS"}}
+		err = either(err, d.begin())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("download capture %d: %w", id, err)
 	}
 	return d, nil
@@ -48,30 +57,33 @@ func (c *Client) DownloadCapture(ctx context.Context, id int64, stall time.Durat
 // from its host (GET …/acquired-file, Sysdig's public OpenAPI); other actions
 // that yield a file may offer it here too. It is read as a capture's is, see
 // [Client.DownloadCapture].
-func (c *Client) AcquiredFile(ctx context.Context, executionID string, stall time.Duration) (io.ReadCloser, error) {
+func (c *Client) AcquiredFile(ctx context.Context, executionID string, stall time.Duration) (*Download, error) {
 	path, err := executionPath(executionID)
 	if err != nil {
 		return nil, fmt.Errorf("download acquired file: %w", err)
 	}
-	d := &download{ctx: ctx, client: c, base: c.api, path: path + "/acquired-file", stall: stall}
+	d := &Download{ctx: ctx, client: c, base: c.api, path: path + "/acquired-file", stall: stall}
 	if err := d.begin(); err != nil {
 		return nil, fmt.Errorf("download the file of execution %s: %w", executionID, err)
 	}
 	return d, nil
 }
 
-// download is a body that survives broken connections.
-type download struct {
+// Download is a body that survives broken connections.
+type Download struct {
 	ctx    context.Context
 	client *Client
 	base   string // Client.app or Client.api
 	path   string
+	query  url.Values
 	stall  time.Duration
 
 	// size is -1 if the server did not say; etag and modified are its validators,
 	// empty likewise.
 	size           int64
 	etag, modified string
+	// digest is the SHA-256 that the server has announced, in hex, "" if none.
+	digest string
 
 	// offset is how much was read.
 	offset int64
@@ -88,7 +100,7 @@ type download struct {
 }
 
 // Read reads on, over as many connections as it takes.
-func (d *download) Read(p []byte) (int, error) {
+func (d *Download) Read(p []byte) (int, error) {
 	for {
 		for d.broken != nil {
 			if err := d.resume(); err != nil {
@@ -118,28 +130,53 @@ func (d *download) Read(p []byte) (int, error) {
 	}
 }
 
+// Size is what the server has announced of the file's size, -1 if nothing.
+func (d *Download) Size() int64 { return d.size }
+
+// SHA256 is what the server has announced of the file's digest, in hex, "" if
+// nothing.
+func (d *Download) SHA256() string { return d.digest }
+
 // Close ends the download.
-func (d *download) Close() error {
+func (d *Download) Close() error {
 	d.timer.Stop()
 	d.cut()
 	return d.body.Close()
 }
 
 // begin asks for the file.
-func (d *download) begin() error {
+func (d *Download) begin() error {
 	resp, err := d.request(nil)
 	if err != nil {
 		return err
 	}
 	d.size, d.etag, d.modified = resp.ContentLength, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	d.digest = announcedSHA256(resp.Header)
 	return nil
+}
+
+// announcedSHA256 reads the digest of a whole file: Repr-Digest and Content-Digest
+// (RFC 9530), Digest (RFC 3230), or S3's header. It is in hex, "" if there is none.
+func announcedSHA256(h http.Header) string {
+	values := []string{"sha-256=" + h.Get("X-Amz-Checksum-Sha256")}
+	for _, name := range []string{"Repr-Digest", "Content-Digest", "Digest"} {
+		values = append(values, strings.Split(strings.Join(h.Values(name), ","), ",")...)
+	}
+	for _, value := range values {
+		algorithm, encoded, _ := strings.Cut(strings.TrimSpace(value), "=")
+		sum, err := base64.StdEncoding.DecodeString(strings.Trim(encoded, ":"))
+		if strings.EqualFold(algorithm, "sha-256") && err == nil && len(sum) == sha256.Size {
+			return hex.EncodeToString(sum)
+		}
+	}
+	return ""
 }
 
 // request opens a connection for the body. Its context is its own, so that it
 // can be cut without the download.
-func (d *download) request(header http.Header) (*http.Response, error) {
+func (d *Download) request(header http.Header) (*http.Response, error) {
 	ctx, cut := context.WithCancel(d.ctx)
-	resp, err := d.client.send(ctx, request{method: http.MethodGet, base: d.base, path: d.path, download: true, header: header})
+	resp, err := d.client.send(ctx, request{method: http.MethodGet, base: d.base, path: d.path, query: d.query, download: true, header: header})
 	if err != nil {
 		cut()
 		return nil, err
@@ -156,7 +193,7 @@ func (d *download) request(header http.Header) (*http.Response, error) {
 
 // resume tries once to take up the download that has broken off. An error is
 // final.
-func (d *download) resume() error {
+func (d *Download) resume() error {
 	_ = d.Close()
 	if d.ctx.Err() != nil {
 		return context.Cause(d.ctx)
@@ -206,7 +243,7 @@ func (e changedError) Error() string { return string(e) }
 func changed(format string, args ...any) error { return changedError(fmt.Sprintf(format, args...)) }
 
 // rest asks for what is left of the file, and checks that it is that.
-func (d *download) rest() error {
+func (d *Download) rest() error {
 	header := http.Header{"Range": {fmt.Sprintf("bytes=%d-", d.offset)}}
 	switch {
 	case d.etag != "" && !strings.HasPrefix(d.etag, "W/"): // If-Range takes no weak one
@@ -227,7 +264,7 @@ func (d *download) rest() error {
 	return nil
 }
 
-func (d *download) check(resp *http.Response) error {
+func (d *Download) check(resp *http.Response) error {
 	if resp.StatusCode != http.StatusPartialContent {
 		return changed("answered %d: want %d and the rest of the file", resp.StatusCode, http.StatusPartialContent)
 	}

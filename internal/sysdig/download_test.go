@@ -43,7 +43,7 @@ func download(t *testing.T, c *sysdig.Client, id int64, stall time.Duration) ([]
 
 func TestADownloadGoesOnWhereItBrokeOff(t *testing.T) {
 	t.Parallel()
-	sim, c, id, want := downloadable(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	sim, c, id, want := downloadable(t, sysdigtest.Options{CaptureSize: 1 << 20, UploadRate: 1 << 30})
 	// Each of them comes to half of what is left.
 	sim.Fault(sysdigtest.Fault{Path: downloads, Truncate: true, Times: 6})
 	got, err := download(t, c, id, time.Minute)
@@ -54,7 +54,7 @@ func TestADownloadGoesOnWhereItBrokeOff(t *testing.T) {
 
 func TestADownloadOutlivesAServerThatIsAwayForAWhile(t *testing.T) {
 	t.Parallel()
-	sim, c, id, want := downloadable(t, sysdigtest.Options{CaptureSize: 1 << 20})
+	sim, c, id, want := downloadable(t, sysdigtest.Options{CaptureSize: 1 << 20, UploadRate: 1 << 30})
 	sim.Fault(sysdigtest.Fault{Path: downloads, Truncate: true, Times: 1})
 	sim.Fault(sysdigtest.Fault{Path: downloads, ResetBefore: true, Times: 1})
 	sim.Fault(sysdigtest.Fault{Path: downloads, Status: http.StatusBadGateway, Times: 1})
@@ -79,7 +79,7 @@ func TestADownloadThatDoesNotGoOnEndsInWhatBrokeItOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tc.options.CaptureSize = 1 << 20
+			tc.options.CaptureSize, tc.options.UploadRate = 1<<20, 1<<30
 			sim, c, id, want := downloadable(t, tc.options)
 			sim.Fault(sysdigtest.Fault{Path: downloads, Truncate: true, Times: 1})
 			tc.fault.Path = downloads

@@ -75,15 +75,12 @@ func MayHaveTakenEffect(err error) bool {
 	return false
 }
 
-// OutstandingCapture reports whether Sysdig refused a capture because the host
-// is still busy with another one: "Maximum number of outstanding captures (1)
-// reached", as Sysdig's documentation of captures words it. The wording is all
-// there is to tell by, and its case varies.
+// OutstandingCapture reports whether Sysdig refused the request for a capture
+// because the host is busy with another one. That it does is not known: the agent
+// refuses, later. The wording is all there is to tell by, and its case varies.
 func OutstandingCapture(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && slices.ContainsFunc(append([]string{e.Message}, e.Details...), func(s string) bool {
-		return strings.Contains(strings.ToLower(s), "maximum number of outstanding captures")
-	})
+	return ok && slices.ContainsFunc(append([]string{e.Message}, e.Details...), BusyReason)
 }
 
 // callError is a request that failed without an answer that could be read.

@@ -37,7 +37,7 @@ func TestEveryRequestIsObservedByItsTemplate(t *testing.T) {
 	const executions = "/secure/response-actions/v1alpha1/action-executions"
 	want := []string{
 		"GET " + executions + "/{id} 404", "DELETE " + executions + "/{id} 404", "GET " + executions + " 200",
-		"GET /secure/events/v1/events/{id} 404", "GET /api/v1/captures/{id}/download 404", "GET " + executions + "/{id}/acquired-file 404",
+		"GET /secure/events/v1/events/{id} 404", "GET /api/v1/captures/{id}/download 404", "GET /api/sysdig/{id}/download 404", "GET " + executions + "/{id}/acquired-file 404",
 		"GET /api/agents/connected 200",
 	}
 	var got []string

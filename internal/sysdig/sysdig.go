@@ -40,6 +40,8 @@ type Config struct {
 	// Observe is told of every request when it has ended; nil tells nobody. It must
 	// be safe for concurrent use.
 	Observe func(Exchange) `json:"-"`
+	// Transport carries the requests; nil opens connections of the client's own.
+	Transport http.RoundTripper `json:"-"`
 }
 
 // Client calls the Sysdig Secure API. It is safe for concurrent use.
@@ -61,6 +63,10 @@ func NewClient(cfg Config) (*Client, error) {
 	if err := errors.Join(appErr, apiErr, checkToken(cfg.Token)); err != nil {
 		return nil, fmt.Errorf("sysdig client: %w", err)
 	}
+	transport := cfg.Transport
+	if transport == nil {
+		transport = newTransport()
+	}
 	return &Client{
 		app:         app,
 		api:         api,
@@ -69,7 +75,7 @@ func NewClient(cfg Config) (*Client, error) {
 		observer:    cfg.Observe,
 		resumePause: defaultResumePause,
 		http: &http.Client{
-			Transport: newTransport(),
+			Transport: transport,
 			// A redirect is an answer like any other, and refused as an error: to
 			// follow it could carry the token to another host, or send an action
 			// a second time.

@@ -3,6 +3,7 @@ package sysdigtest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -61,6 +62,7 @@ const (
 	ContainerNotFound    = "container_not_found"
 	ContainerNotEligible = "container_not_eligible" // dead, or not in the state the action needs
 	ProcessNotFound      = "process_not_found"
+	CaptureRefused       = "capture_refused"
 )
 
 // carryOut changes the world. Actions on clusters and clouds always succeed.
@@ -76,6 +78,9 @@ func (s *Server) carryOut(e *execution) *failure {
 	if id != "" && !slices.Contains(h.Containers, id) {
 		return &failure{ContainerNotFound, fmt.Sprintf("no container %q on host %s", id, h.Name)}
 	}
+	if e.Action == "CAPTURE" {
+		return s.captureByAction(e, h)
+	}
 	if e.Action == "KILL_PROCESS" {
 		key := fmt.Sprintf("%s/%v", h.ID, e.Parameters["process.id"])
 		if s.state.Killed[key] {
@@ -85,6 +90,20 @@ func (s *Server) carryOut(e *execution) *failure {
 		return nil
 	}
 	return s.changeContainer(e.Action, id)
+}
+
+// captureByAction begins a capture. The agent has one slot for captures, whoever
+// asks for them; that this one counts too follows from that, and is not described.
+func (s *Server) captureByAction(e *execution, h Host) *failure {
+	agent := strconv.FormatInt(h.AgentID, 10)
+	if s.opts.AgentRefuses != "" {
+		return &failure{CaptureRefused, s.opts.AgentRefuses}
+	}
+	if s.busy(agent, e.EndAt) {
+		return &failure{CaptureRefused, ReasonBusy}
+	}
+	s.occupy(agent, e.EndAt.Add(s.uploadTime()))
+	return nil
 }
 
 // changeContainer moves a container to the state the action leads to.

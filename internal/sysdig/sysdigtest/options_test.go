@@ -74,9 +74,10 @@ func TestAnEndpointMayBeMissing(t *testing.T) {
 func TestOptionsThatMeanNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string]sysdigtest.Options{
-		"policy-event.read": {Deny: []string{"policy-event.read"}},
-		"no such endpoint":  {Without: []string{"GET /api/v1/captures"}},
-		"cannot unmarshal":  {Events: []json.RawMessage{[]byte("1")}},
+		"policy-event.read":     {Deny: []string{"policy-event.read"}},
+		"no such endpoint":      {Without: []string{"GET /api/v2/captures"}},
+		"want /api/v1/captures": {Closed: []string{"/api/captures"}},
+		"cannot unmarshal":      {Events: []json.RawMessage{[]byte("1")}},
 	} {
 		s := sysdigtest.New(options)
 		require.Contains(t, do(t, s, "GET", "/api/users/me", "").status(500).Body.String(), want)
@@ -98,11 +99,12 @@ func TestInvalidRequestsAreNoted(t *testing.T) {
 func TestWhatIsFineButForTheStateOfThingsIsNotInvalid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := sysdigtest.New(sysdigtest.Options{RateLimit: 12})
+		s := sysdigtest.New(sysdigtest.Options{RateLimit: 12, RefuseBusyAtOnce: true})
 		killed := run(t, s, "KILL_CONTAINER").get("id").(string)
 		do(t, s, "DELETE", executions+"/"+killed, "").status(400)
 		do(t, s, "GET", executions+"/x", "").status(404)
 		do(t, s, "POST", "/api/v1/captures", captureBody).status(201)
+		time.Sleep(3 * time.Millisecond)
 		do(t, s, "POST", "/api/v1/captures", captureBody).status(400)
 		do(t, s, "GET", "/api/v1/captures/555444/download", "").status(409)
 		for range 5 {

@@ -65,8 +65,8 @@ func (rt route) endpoint() string { return rt.method + " " + rt.pattern }
 // table is the API, both families of it.
 func (s *Server) table() []route {
 	const actions, executions = "/secure/response-actions/v1alpha1/actions", "/secure/response-actions/v1alpha1/action-executions"
-	const events, captures, dumps = "/secure/events/v1/events", "/api/v1/captures", "/api/sysdig"
 	const legacyEvents = "/api/v1/secureEvents"
+	const events, captures, dumps = "/secure/events/v1/events", CapturesPath, DumpsPath
 	listed := []field{
 		optional("callerId", printable(128)), optional("limit", within(1, 200)), optional("offset", whole),
 		optional("from", whole), optional("to", whole),
@@ -99,10 +99,14 @@ func (s *Server) table() []route {
 		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
 		{"GET", "/api/users/me", nil, nil, 200, s.me},
 		{"POST", captures, nil, captureFields, 201, s.createCapture},
+		// That captures are listed and read under this path is described nowhere.
+		{"GET", captures, dumped, nil, 200, s.listCaptures("captures")},
 		{"GET", captures + "/{id}", nil, nil, 200, s.getCapture("capture")},
 		{"GET", captures + "/{id}/download", nil, nil, 200, s.download},
-		{"GET", dumps, dumped, nil, 200, s.listCaptures},
+		{"POST", dumps, nil, dumpFields, 201, s.createDump},
+		{"GET", dumps, dumped, nil, 200, s.listCaptures("dumps")},
 		{"GET", dumps + "/{id}", dumped[:1], nil, 200, s.getCapture("dump")},
+		{"GET", dumps + "/{id}/download", []field{required("_product", exactly("SDS"))}, nil, 200, s.download},
 	}
 }
 
@@ -142,6 +146,12 @@ func (s *Server) routes() http.Handler {
 func (s *Server) serve(rt route, w http.ResponseWriter, r *http.Request) {
 	if slices.Contains(s.opts.Without, rt.endpoint()) {
 		s.refuse(w, r, notFound("no such endpoint here: %s", r.URL.Path))
+		return
+	}
+	if slices.ContainsFunc(s.opts.Closed, func(family string) bool {
+		return rt.pattern == family || strings.HasPrefix(rt.pattern, family+"/")
+	}) {
+		s.refuse(w, r, &problem{status: http.StatusForbidden, Type: "forbidden", Message: "Access is denied"})
 		return
 	}
 	in := &input{id: r.PathValue("id")}

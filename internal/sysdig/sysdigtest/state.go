@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // state is what survives a restart.
@@ -20,6 +21,9 @@ type state struct {
 	Containers map[string]string
 	// Killed holds the processes that were killed, as host ID "/" process ID.
 	Killed map[string]bool
+	// Busy is until when an agent takes a capture that nobody asked for here, by the
+	// agent's ID.
+	Busy map[string]time.Time
 
 	dirty bool
 }
@@ -38,6 +42,9 @@ func (s *Server) load() error {
 		}
 		if s.state.Killed == nil {
 			s.state.Killed = map[string]bool{}
+		}
+		if s.state.Busy == nil {
+			s.state.Busy = map[string]time.Time{}
 		}
 	}()
 	if s.opts.StateFile == "" {

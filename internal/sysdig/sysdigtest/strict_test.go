@@ -95,7 +95,7 @@ func TestRequestsThatSysdigDoesNotDescribeAreRefused(t *testing.T) {
 			`"kubernetes.namespace.name":"n","previous":"true"}}`, 400, "a boolean"},
 
 		{"unknown key of a capture", "POST", captures, swap(captureBody, `"filters"`, `"filter"`), 400, "filter"},
-		{"missing key of a capture", "POST", captures, swap(captureBody, `"filters":"",`, ""), 400, "missing_required_parameter"},
+		{"missing key of a capture", "POST", captures, swap(captureBody, `"filters":"container.id=aaa000000006",`, ""), 400, "missing_required_parameter"},
 		{"duration as a string", "POST", captures, swap(captureBody, "15", `"15"`), 400, "duration"},
 		{"duration 0", "POST", captures, swap(captureBody, "15", `0`), 400, "1 to 300"},
 		{"duration 301", "POST", captures, swap(captureBody, "15", `301`), 400, "1 to 300"},

@@ -56,12 +56,29 @@ type Options struct {
 	// Hosts are the hosts with a connected agent. Default: DefaultHosts.
 	Hosts []Host
 	// Step is how long each stage lasts: ENQUEUED and IN_PROGRESS of an
-	// execution; requested, capturing and uploading of a capture, whatever
-	// duration it asked for. Default: 2ms.
+	// execution; requested and capturing of a capture, whatever duration it asked
+	// for. Default: 2ms.
 	Step time.Duration
 	// CaptureSize is the size of every capture's file, and of every acquired one.
 	// Default: 64 KiB.
 	CaptureSize int64
+	// UploadRate is how fast an agent uploads a capture, in bytes a second; an upload
+	// takes one Step at least. Default: 1 MiB/s, the agent's (capture_job_handler.cpp).
+	UploadRate int64
+	// AgentRefuses are the words in which every agent refuses every capture, like
+	// ReasonDisabled. The capture is accepted first and ends in error. Default: "", no
+	// refusal.
+	AgentRefuses string
+	// ReasonKey is the key of a failed capture that holds the agent's words: which it
+	// is at Sysdig is not known. Default: "errorMessage"; "-" leaves them out.
+	ReasonKey string
+	// RefuseBusyAtOnce refuses a capture of a busy host by HTTP, where the agent would
+	// have done so later: Sysdig's documentation of captures has the words, and says
+	// not who speaks them.
+	RefuseBusyAtOnce bool
+	// Closed are families of capture paths that the token may not use, of
+	// CapturesPath and DumpsPath: that one role opens both is not known.
+	Closed []string
 	// Events are served by both events feeds. Each is an item of the Next-Gen feed: an
 	// object with an id of at most 32 characters and a timestamp in nanoseconds. No
 	// other key is checked.
@@ -99,6 +116,13 @@ const (
 	read        = "read"
 
 	readEventsPermission = "policy-events.read"
+)
+
+// The families of paths by which captures are created and read: of the Cortex XSOAR
+// pack, and of sysdig-sdk-python.
+const (
+	CapturesPath = "/api/v1/captures"
+	DumpsPath    = "/api/sysdig"
 )
 
 // denied refuses a token that lacks every one of the permissions.
@@ -148,6 +172,10 @@ func New(opts Options) *Server {
 	opts.CustomerName = cmp.Or(opts.CustomerName, "Acme Corp")
 	opts.Step = cmp.Or(opts.Step, 2*time.Millisecond)
 	opts.CaptureSize = cmp.Or(opts.CaptureSize, 64<<10)
+	opts.UploadRate = cmp.Or(opts.UploadRate, 1<<20)
+	if opts.ReasonKey = cmp.Or(opts.ReasonKey, "errorMessage"); opts.ReasonKey == "-" {
+		opts.ReasonKey = ""
+	}
 	if opts.Hosts == nil {
 		opts.Hosts = DefaultHosts()
 	}
@@ -171,6 +199,11 @@ func (s *Server) checkOptions() error {
 	for _, endpoint := range s.opts.Without {
 		if !slices.ContainsFunc(s.table(), func(rt route) bool { return rt.endpoint() == endpoint }) {
 			errs = append(errs, fmt.Errorf("without %q: there is no such endpoint", endpoint))
+		}
+	}
+	for _, family := range s.opts.Closed {
+		if family != CapturesPath && family != DumpsPath {
+			errs = append(errs, fmt.Errorf("closed %q: want %s or %s", family, CapturesPath, DumpsPath))
 		}
 	}
 	return errors.Join(errs...)
