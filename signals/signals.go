@@ -287,6 +287,19 @@ type Page struct {
 	Actions []Executed `json:"actions,omitempty"`
 	// Related are events around it of the same container or host.
 	Related []RelatedEvent `json:"related,omitempty"`
+	// Retrying are the steps that failed and are tried again.
+	Retrying []Retry `json:"retrying,omitempty"`
+	// Paused is set by `firebreak show` if the workflow is paused in Temporal: the
+	// page then holds only what Temporal itself knows.
+	Paused *Paused `json:"paused,omitempty"`
+}
+
+// Paused says who paused a workflow in Temporal, and when and why.
+type Paused struct {
+	// By is the identity of the Temporal client.
+	By     string    `json:"by"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
 }
 
 // Executed is a response action that was carried out.

@@ -1,0 +1,71 @@
+package signals
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.temporal.io/sdk/converter"
+)
+
+// Retrying is the signal by which an activity reports to its own workflow that an
+// attempt failed and that there will be another one. Its payload is a [Retry].
+// A workflow cannot see the attempts of its activities in any other way, and a
+// signal costs nothing while nothing fails.
+const Retrying = "retrying"
+
+// Retry is a step that failed and is tried again.
+type Retry struct {
+	// ActivityID and Activity are the step's ID and activity type in Temporal.
+	ActivityID string `json:"activity_id"`
+	Activity   string `json:"activity"`
+	// Step is the step's name for people. A report of an activity has none: the
+	// workflow knows it.
+	Step string `json:"step,omitzero"`
+	// Failures counts the attempts that failed.
+	Failures int `json:"failures"`
+	// Failure is why the last one failed, in one line, without secrets.
+	Failure  string    `json:"failure"`
+	FailedAt time.Time `json:"failed_at"`
+	// NextAttempt is when the next attempt begins; zero if it is under way.
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
+	// GivesUpAt is when no further attempt is made; zero if that is not known.
+	GivesUpAt time.Time `json:"gives_up_at,omitzero"`
+}
+
+// maxFailure bounds the text of a failure, in bytes.
+const maxFailure = 300
+
+// secretParts are the parts of a URL that may hold secrets: the user and the
+// password, and everything from the query on.
+var secretParts = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#@"']*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?`)
+
+// CleanFailure makes the text of a failure fit to be shown: it is one line of
+// bounded length, and its URLs have neither credentials nor a query.
+func CleanFailure(text string) string {
+	// Bounded before as well: the texts of some failures quote a whole answer.
+	text = secretParts.ReplaceAllString(Clip(strings.ToValidUTF8(text, string(unicode.ReplacementChar)), 16*maxFailure), "$1$2")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.IsSpace(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return Clip(strings.Join(strings.Fields(text), " "), maxFailure)
+}
+
+// DecodeRetry reads the payload of Retrying.
+func DecodeRetry(raw converter.RawValue) (Retry, error) {
+	var r Retry
+	if err := decode(raw, &r, `{"activity_id":"7","activity":"SaveCapture","failures":1,"failure":"no space left"}`); err != nil {
+		return Retry{}, err
+	}
+	if r.ActivityID == "" || r.Failures < 1 {
+		return Retry{}, errors.New(`field "activity_id" or "failures" is missing: expected the failed attempts of an activity`)
+	}
+	r.Step, r.Failure = "", CleanFailure(r.Failure)
+	r.Activity = Clip(r.Activity, maxQuoted)
+	return r, nil
+}
