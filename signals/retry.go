@@ -16,6 +16,16 @@ import (
 // signal costs nothing while nothing fails.
 const Retrying = "retrying"
 
+// RetriesReported is how many failures of a step are each reported, which takes some
+// minutes. After that a report comes whenever their number has doubled: a Sysdig
+// that is away for an hour must not fill the histories of all open incidents.
+const RetriesReported = 8
+
+// ReportsRetry reports whether a worker reports the failure with this number.
+func ReportsRetry(failures int) bool {
+	return failures <= RetriesReported || failures&(failures-1) == 0
+}
+
 // Retry is a step that failed and is tried again.
 type Retry struct {
 	// ActivityID and Activity are the step's ID and activity type in Temporal.

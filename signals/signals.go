@@ -48,6 +48,8 @@ var descriptions = map[string]string{
 	Events:  "Used by the starter to add events to the incident",
 	Told:    "Used by manual actions to tell of themselves",
 
+	Retrying: "Used by workers to report that a step failed and is tried again",
+
 	Freeze:   `Stop every containment action, everywhere. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Unfreeze: `Allow containment actions again. Data: {"analyst":"YOU","reason":"WHY"}`,
 }
@@ -371,6 +373,7 @@ const (
 	KindAction   Kind = "action"   // an action, its parameters, its result
 	KindCapture  Kind = "capture"  // a system capture and its progress
 	KindEvidence Kind = "evidence" // a file stored, with its hash
+	KindRetry    Kind = "retry"    // a step failed and is tried again
 	KindOutcome  Kind = "outcome"  // how the incident ended
 	// KindNotification is a notification that could not be delivered.
 	KindNotification Kind = "notification"

@@ -48,7 +48,7 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
 	if err := r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in).Get(ctx, &r.capture)
+		return r.do(queuing(ctx, "Create a capture of "+inc.Target()), a.CreateCapture, in, &r.capture)
 	}); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
@@ -60,7 +60,7 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		return nil
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
-	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
+	if err := r.do(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture, &r.capture); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
 	}
@@ -90,7 +90,7 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
 	err = unanswered(r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
+		return r.do(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in, &done)
 	}))
 	countAction(ctx, actionCapture, metrics.Execute, done, err)
 	if err != nil {
@@ -126,7 +126,7 @@ func (r *response) save(ctx workflow.Context) error {
 		in.ApprovedBy = r.approval.have
 	}
 	var file activities.StoredFile
-	if err := workflow.ExecuteActivity(acting(ctx, "Save the capture as evidence"), a.SaveCapture, in).Get(ctx, &file); err != nil {
+	if err := r.do(acting(ctx, "Save the capture as evidence"), a.SaveCapture, in, &file); err != nil {
 		return err
 	}
 	r.failed, r.demanded = nil, nil
