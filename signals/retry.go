@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/converter"
 )
@@ -45,25 +46,41 @@ type Retry struct {
 	GivesUpAt time.Time `json:"gives_up_at,omitzero"`
 }
 
-// maxFailure bounds the text of a failure, in bytes.
-const maxFailure = 300
+// Bounds of the text of a failure, in bytes: as it is shown, and before it is
+// cleaned, because some failures quote a whole answer.
+const (
+	maxFailure    = 300
+	maxRawFailure = 64 << 10
+)
 
 // secretParts are the parts of a URL that may hold secrets: the user and the
 // password, and everything from the query on.
 var secretParts = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/?#@"']*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?`)
 
 // CleanFailure makes the text of a failure fit to be shown: it is one line of
-// bounded length, and its URLs have neither credentials nor a query.
+// bounded length, and its URLs have neither credentials nor a query. A text that is
+// too long loses its middle: it begins with what was done, and ends with the cause.
 func CleanFailure(text string) string {
-	// Bounded before as well: the texts of some failures quote a whole answer.
-	text = secretParts.ReplaceAllString(Clip(strings.ToValidUTF8(text, string(unicode.ReplacementChar)), 16*maxFailure), "$1$2")
+	text = secretParts.ReplaceAllString(Clip(strings.ToValidUTF8(text, string(unicode.ReplacementChar)), maxRawFailure), "$1$2")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.IsSpace(r) {
 			return ' '
 		}
 		return r
 	}, text)
-	return Clip(strings.Join(strings.Fields(text), " "), maxFailure)
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) <= maxFailure {
+		return text
+	}
+	const gap = " … "
+	begin, end := maxFailure/3, len(text)-(maxFailure-maxFailure/3-len(gap))
+	for !utf8.RuneStart(text[begin]) {
+		begin--
+	}
+	for end < len(text) && !utf8.RuneStart(text[end]) {
+		end++
+	}
+	return text[:begin] + gap + text[end:]
 }
 
 // DecodeRetry reads the payload of Retrying.

@@ -35,9 +35,13 @@ func TestCleanFailureIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{strings.Repeat("x", 1<<20), strings.Repeat("é", 1<<20), strings.Repeat("\xff", 1<<20), "https://" + strings.Repeat("s", 1<<20)} {
 		clean := signals.CleanFailure(text)
-		require.LessOrEqual(t, len(clean), 310)
+		require.LessOrEqual(t, len(clean), 300)
 		require.True(t, utf8.ValidString(clean))
 	}
+	long := signals.CleanFailure("store evidence: " + strings.Repeat("a long path/", 100) + "report.md: no space left on device")
+	require.LessOrEqual(t, len(long), 300)
+	require.True(t, strings.HasPrefix(long, "store evidence: "))
+	require.True(t, strings.HasSuffix(long, ": no space left on device"), long)
 }
 
 func TestEarlyFailuresAreReportedAndThenEachDoubling(t *testing.T) {

@@ -39,16 +39,16 @@ func (b *bench) attempt(id string, failures int, text string, wait time.Duration
 
 func TestPageShowsAStepWhileItIsRetried(t *testing.T) {
 	t.Parallel()
-	b, in := failing(t, 4) // attempts at 0, 1, 3, 7 and 15 s
+	b, in := failing(t, 5) // attempts at 0, 1, 3, 7, 15 and 31 s
 	var during []signals.Page
 	for _, s := range []struct {
 		at       time.Duration
 		failures int
-	}{{500 * time.Millisecond, 1}, {2 * time.Second, 2}, {4 * time.Second, 3}, {8 * time.Second, 4}} {
+	}{{2 * time.Second, 2}, {5 * time.Second, 3}, {11 * time.Second, 4}, {23 * time.Second, 5}} {
 		b.RegisterDelayedCallback(func() {
 			b.SignalWorkflow(signals.Retrying, b.attempt("1", s.failures, "execute: Sysdig\nanswered 503 at https://a:secret@b.example/c?d=secret", time.Second<<(s.failures-1)))
 		}, s.at)
-		b.RegisterDelayedCallback(func() { during = append(during, b.query()) }, s.at+100*time.Millisecond)
+		b.RegisterDelayedCallback(func() { during = append(during, b.query()) }, s.at+500*time.Millisecond)
 	}
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, page.Outcome)
@@ -56,10 +56,10 @@ func TestPageShowsAStepWhileItIsRetried(t *testing.T) {
 	for i := range during {
 		require.Len(t, during[i].Retrying, 1)
 		got := during[i].Retrying[0]
-		require.Equal(t, i+1, got.Failures)
+		require.Equal(t, i+2, got.Failures)
 		require.Equal(t, "KILL_CONTAINER container 6949e5f10829 on node-1", got.Step)
 		require.Equal(t, "execute: Sysdig answered 503 at https://b.example/c", got.Failure)
-		require.Equal(t, time.Second<<i, got.NextAttempt.Sub(got.FailedAt))
+		require.Equal(t, 2*time.Second<<i, got.NextAttempt.Sub(got.FailedAt))
 	}
 	require.Empty(t, page.Retrying, "it is over")
 	entries := texts(page, signals.KindRetry)
@@ -70,10 +70,10 @@ func TestPageShowsAStepWhileItIsRetried(t *testing.T) {
 
 func TestFirstFailureIsInTheWarRoomIfTheNextAttemptIsFarOff(t *testing.T) {
 	t.Parallel()
-	b, in := failing(t, 1)
+	b, in := failing(t, 3)
 	b.RegisterDelayedCallback(func() {
 		b.SignalWorkflow(signals.Retrying, b.attempt("1", 1, "Sysdig answered 429", 20*time.Minute))
-	}, 500*time.Millisecond)
+	}, 4500*time.Millisecond)
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Len(t, texts(page, signals.KindRetry), 1)
 }
@@ -90,10 +90,10 @@ func TestReportsOfOtherStepsAreIgnored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, in := failing(t, 1)
+			b, in := failing(t, 3)
 			var during signals.Page
-			b.RegisterDelayedCallback(func() { b.SignalWorkflow(signals.Retrying, payload) }, 500*time.Millisecond)
-			b.RegisterDelayedCallback(func() { during = b.query() }, 700*time.Millisecond)
+			b.RegisterDelayedCallback(func() { b.SignalWorkflow(signals.Retrying, payload) }, 4500*time.Millisecond)
+			b.RegisterDelayedCallback(func() { during = b.query() }, 5500*time.Millisecond)
 			page := b.run(workflows.CryptoMiner, in, miner())
 			require.Equal(t, signals.Contained, page.Outcome)
 			require.NotEmpty(t, during.WorkflowID)
@@ -109,7 +109,7 @@ func TestPageOfAClosingIncidentShowsWhatIsRetried(t *testing.T) {
 	b, in := failing(t, 0)
 	tries := 0
 	b.report = func(signals.Page) error {
-		if tries++; tries <= 3 { // once within the workflow task
+		if tries++; tries <= 5 { // once within the workflow task, and then at 0, 1, 3 and 7 s
 			return errors.New("store report: no space left on device")
 		}
 		return nil
@@ -117,8 +117,8 @@ func TestPageOfAClosingIncidentShowsWhatIsRetried(t *testing.T) {
 	var during signals.Page
 	b.RegisterDelayedCallback(func() {
 		b.SignalWorkflow(signals.Retrying, b.attempt("2", 1, "store report: no space left on device", time.Second))
-	}, 500*time.Millisecond)
-	b.RegisterDelayedCallback(func() { during = b.query() }, 700*time.Millisecond)
+	}, 4500*time.Millisecond)
+	b.RegisterDelayedCallback(func() { during = b.query() }, 5500*time.Millisecond)
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, during.Outcome)
 	require.Len(t, during.Retrying, 1)
