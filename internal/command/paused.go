@@ -26,15 +26,16 @@ func isPaused(err error) bool {
 }
 
 // pausedPage returns what Temporal itself knows of a paused incident: who paused
-// it, and what its lists show. It is false if the incident is not paused.
-func pausedPage(ctx context.Context, t Temporal, workflowID, runID string) (*signals.Page, bool, error) {
+// it, and what its lists show. It fails with errPaused if the incident is not paused
+// any more.
+func pausedPage(ctx context.Context, t Temporal, workflowID, runID string) (*signals.Page, error) {
 	whole, err := describeWhole(ctx, t, workflowID, runID)
 	if err != nil {
-		return nil, false, fmt.Errorf("look up incident %s: %w", workflowID, err)
+		return nil, fmt.Errorf("look up incident %s: %w", workflowID, err)
 	}
 	info := whole.GetWorkflowExecutionInfo()
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_PAUSED {
-		return nil, false, nil
+		return nil, fmt.Errorf("query %s: %w", workflowID, errPaused)
 	}
 	row := newRow(info)
 	page := &signals.Page{
@@ -44,17 +45,13 @@ func pausedPage(ctx context.Context, t Temporal, workflowID, runID string) (*sig
 	page.Incident.Rule.Name, page.Incident.Host.Name, page.Incident.Container.ID = row.Rule, row.Host, row.Container
 	page.Incident.Severity = incident.Severity(row.Severity)
 	page.Retrying = retrying(whole, nil)
-	return page, true, nil
+	return page, nil
 }
 
 // paused returns who paused a run, and when and why.
 func paused(whole *workflowservice.DescribeWorkflowExecutionResponse) *signals.Paused {
 	info := whole.GetWorkflowExtendedInfo().GetPauseInfo()
-	p := &signals.Paused{By: info.GetIdentity(), Reason: info.GetReason()}
-	if at := info.GetPausedTime(); at != nil {
-		p.Since = at.AsTime()
-	}
-	return p
+	return &signals.Paused{By: info.GetIdentity(), Reason: info.GetReason(), Since: timeOf(info.GetPausedTime())}
 }
 
 // writePaused shows that an incident is paused, and that the page is not whole.

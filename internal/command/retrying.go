@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,8 +12,8 @@ import (
 )
 
 // retrying returns the steps of a run that failed and are tried again, as Temporal
-// knows them now. Reported are those that the run's page tells of: it has their
-// names, but may be some attempts behind.
+// knows them now. The page's own steps, reported, may be some attempts behind, but
+// have the names for people.
 func retrying(whole *workflowservice.DescribeWorkflowExecutionResponse, reported []signals.Retry) []signals.Retry {
 	steps := map[string]string{}
 	for i := range reported {
@@ -23,25 +24,21 @@ func retrying(whole *workflowservice.DescribeWorkflowExecutionResponse, reported
 		if a.GetLastFailure() == nil {
 			continue
 		}
-		r := signals.Retry{
+		all = append(all, signals.Retry{
 			ActivityID: a.GetActivityId(), Activity: a.GetActivityType().GetName(), Step: steps[a.GetActivityId()],
 			Failures: int(a.GetAttempt()) - 1, Failure: signals.CleanFailure(a.GetLastFailure().GetMessage()),
-		}
-		for _, at := range []struct {
-			from *timestamppb.Timestamp
-			set  func()
-		}{
-			{a.GetLastAttemptCompleteTime(), func() { r.FailedAt = a.GetLastAttemptCompleteTime().AsTime() }},
-			{a.GetNextAttemptScheduleTime(), func() { r.NextAttempt = a.GetNextAttemptScheduleTime().AsTime() }},
-			{a.GetExpirationTime(), func() { r.GivesUpAt = a.GetExpirationTime().AsTime() }},
-		} {
-			if at.from != nil {
-				at.set()
-			}
-		}
-		all = append(all, r)
+			FailedAt: timeOf(a.GetLastAttemptCompleteTime()), NextAttempt: timeOf(a.GetNextAttemptScheduleTime()), GivesUpAt: timeOf(a.GetExpirationTime()),
+		})
 	}
 	return all
+}
+
+// timeOf returns the time of a timestamp, zero for none.
+func timeOf(at *timestamppb.Timestamp) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return at.AsTime()
 }
 
 // writeRetrying shows the steps that are tried again.

@@ -55,14 +55,10 @@ func (s *session) show(ctx context.Context, t Temporal, workflowID, runID string
 	}
 	raw, page, err := query[signals.Page](ctx, t, workflowID, runID)
 	if errors.Is(err, errPaused) {
-		known, still, lookErr := pausedPage(ctx, t, workflowID, runID)
-		if still || lookErr != nil {
-			if lookErr != nil {
-				return lookErr
-			}
-			return s.print(known, func(w io.Writer) error { return writePage(w, known) })
+		if page, err = pausedPage(ctx, t, workflowID, runID); err != nil {
+			return err
 		}
-		raw, page, err = query[signals.Page](ctx, t, workflowID, runID) // it was unpaused meanwhile
+		return s.print(page, func(w io.Writer) error { return writePage(w, page) })
 	}
 	if err != nil {
 		return unshown(ctx, t, workflowID, err)
