@@ -50,8 +50,14 @@ func TestPageShowsAStepWhileItIsRetried(t *testing.T) {
 		}, s.at)
 		b.RegisterDelayedCallback(func() { during = append(during, b.query()) }, s.at+500*time.Millisecond)
 	}
+	coolDown := incident.Duration(time.Minute)
+	in.Route.CoolDown = &coolDown
+	var watching signals.Page
+	b.RegisterDelayedCallback(func() { watching = b.query() }, time.Minute)
 	page := b.run(workflows.CryptoMiner, in, miner())
 	require.Equal(t, signals.Contained, page.Outcome)
+	require.Equal(t, signals.Watching, watching.State)
+	require.Empty(t, watching.Retrying, "the step is over")
 	require.Len(t, during, 4)
 	for i := range during {
 		require.Len(t, during[i].Retrying, 1)
@@ -61,7 +67,6 @@ func TestPageShowsAStepWhileItIsRetried(t *testing.T) {
 		require.Equal(t, "execute: Sysdig answered 503 at https://b.example/c", got.Failure)
 		require.Equal(t, 2*time.Second<<i, got.NextAttempt.Sub(got.FailedAt))
 	}
-	require.Empty(t, page.Retrying, "it is over")
 	entries := texts(page, signals.KindRetry)
 	require.Len(t, entries, 2, "at 2 and 4 failures")
 	require.Contains(t, entries[0], "KILL_CONTAINER container 6949e5f10829 on node-1: attempt 2 failed: execute: Sysdig answered 503")
