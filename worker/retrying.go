@@ -66,7 +66,7 @@ func (r *reporting) ExecuteActivity(ctx context.Context, in *interceptor.Execute
 }
 
 // nextAttempt describes a failed attempt, and when the server begins the next one.
-// It is false if there is none.
+// It is false if there will be no next attempt.
 func nextAttempt(info *activity.Info, err error, now time.Time) (signals.Retry, bool) {
 	var app *temporal.ApplicationError
 	isApp := errors.As(err, &app)

@@ -47,7 +47,7 @@ func TestApproveSaysWhatBecameOfItHoweverTheIncidentStands(t *testing.T) {
 }
 
 // A run that was terminated holds a signal that no task has processed. What a query
-// then tells of the signal depends on the version of the SDK; that it is answered,
+// then says of the signal depends on the version of the SDK; that it is answered,
 // and that nothing was done, does not.
 func TestShowOfATerminatedIncidentWithAnUnreadSignal(t *testing.T) {
 	t.Parallel()

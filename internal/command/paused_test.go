@@ -106,7 +106,7 @@ func TestSignalThatATerminatedRunDidNotReadIsNotAwaited(t *testing.T) {
 	})
 }
 
-func TestShowTellsWhatIsTriedAgainAndWhen(t *testing.T) {
+func TestShowNamesStepsThatAreRetried(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	i := newIncident(nil)

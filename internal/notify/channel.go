@@ -20,7 +20,7 @@ var (
 	errHanging = fmt.Errorf("%d earlier attempts still hang", maxHanging)
 )
 
-// message is what is sent. Link opens Temporal Web; "" if there is none. The text
+// message is what is sent. Link opens Temporal Web, or is empty. The text
 // has it as well.
 type message struct{ title, text, link string }
 
