@@ -88,7 +88,10 @@ func (a *Activities) page(ctx context.Context, workflowID string) (signals.Page,
 		err = answer.Get(&page)
 	}
 	var none *serviceerror.NotFound
+	var rejected *temporal.QueryRejectedError
 	switch {
+	case errors.As(err, &rejected):
+		return page, fmt.Errorf("incident %s is paused in Temporal and answers nothing", workflowID)
 	case errors.As(err, &none):
 		return page, temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("incident %q: there is none of that workflow ID", workflowID), ErrNotFound, err)

@@ -28,7 +28,7 @@ type story struct {
 // waiting lists the incidents that are open.
 func (s *story) waiting(ctx context.Context) ([]string, error) {
 	list, err := s.stack.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("ExecutionStatus = 'Running' AND WorkflowId != '%s'", signals.GuardID),
+		Query: fmt.Sprintf("%s AND WorkflowId != '%s'", signals.OpenOnly, signals.GuardID),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list open incidents: %w", err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"firebreak/internal/incident"
@@ -67,17 +68,27 @@ func keyword(value string) string {
 // escalation itself.
 const ChangeEscalated = "request-escalated"
 
+// OpenOnly is the visibility condition for open workflows. A paused workflow is
+// open too, but its ExecutionStatus is not Running. Servers that do not know the
+// status Paused reject its name; all of them know CloseTime.
+const OpenOnly = "CloseTime IS NULL"
+
+// IsOpen reports whether a run with this status is open: running or paused.
+func IsOpen(status enums.WorkflowExecutionStatus) bool {
+	return status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enums.WORKFLOW_EXECUTION_STATUS_PAUSED
+}
+
 // Waiting is the query for the open incidents that are in a state.
 func Waiting(state State) string {
-	return fmt.Sprintf(`ExecutionStatus = "Running" AND IncidentState = %q`, state)
+	return fmt.Sprintf(`%s AND IncidentState = %q`, OpenOnly, state)
 }
 
 // Escalated is the query for the open incidents that wait for a person although a
 // request was escalated. One that asks once more after the answer to that is among
 // them, too.
 func Escalated() string {
-	return fmt.Sprintf(`ExecutionStatus = "Running" AND IncidentState IN (%q, %q, %q) AND TemporalChangeVersion = "%s-1"`,
-		AwaitingApproval, NeedsFields, AwaitingSave, ChangeEscalated)
+	return fmt.Sprintf(`%s AND IncidentState IN (%q, %q, %q) AND TemporalChangeVersion = "%s-1"`,
+		OpenOnly, AwaitingApproval, NeedsFields, AwaitingSave, ChangeEscalated)
 }
 
 // SearchAttributeKeys lists every search attribute, for registration.

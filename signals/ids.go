@@ -15,6 +15,25 @@ import (
 // for the whole, a file system 255 for a folder of evidence.
 const maxPart = 80
 
+// maxFairnessKey is the longest fairness key that the server accepts, in bytes.
+const maxFairnessKey = 64
+
+// FairnessKey is the fairness key of a tenant's workflows. A server with fairness
+// (matching.enableFairness) divides the workers among the keys of one priority, so
+// that the flood of one tenant does not delay another one. The key is the tenant's
+// name, or a digest of a name that the server would reject as too long. Without a
+// tenant it is empty: these workflows share one turn.
+//
+// Activities inherit the key from their workflow, and the next run from the one
+// before it. The guard has none: it belongs to all tenants.
+func FairnessKey(tenant string) string {
+	if len(tenant) <= maxFairnessKey {
+		return tenant
+	}
+	digest := sha256.Sum256([]byte(tenant))
+	return hex.EncodeToString(digest[:])
+}
+
 // HostLevel stands for the container in the workflow ID of an event on the
 // host itself.
 const HostLevel = "host"

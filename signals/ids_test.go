@@ -178,3 +178,19 @@ func TestAManualActionHasTheIDOfWhatItIsAbout(t *testing.T) {
 	in.Undo = "x-1"
 	require.Equal(t, "action:KILL_CONTAINER:undo:x-1", in.WorkflowID(), "an execution is what it is, of whatever incident")
 }
+
+func TestFairnessKeyIsTheTenant(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 65)
+	for name, test := range map[string]struct{ tenant, want string }{
+		"no tenant":               {"", ""},
+		"a name":                  {"acme", "acme"},
+		"the longest name":        {long[:64], long[:64]},
+		"a name that is too long": {long, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, signals.FairnessKey(test.tenant))
+		})
+	}
+}

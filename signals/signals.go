@@ -48,6 +48,8 @@ var descriptions = map[string]string{
 	Events:  "Used by the starter to add events to the incident",
 	Told:    "Used by manual actions to tell of themselves",
 
+	Retrying: "Used by workers to report that a step failed and is tried again",
+
 	Freeze:   `Stop every containment action, everywhere. Data: {"analyst":"YOU","reason":"WHY"}`,
 	Unfreeze: `Allow containment actions again. Data: {"analyst":"YOU","reason":"WHY"}`,
 }
@@ -289,6 +291,19 @@ type Page struct {
 	// to it. RelatedCut reports that Sysdig has more.
 	Related    []RelatedEvent `json:"related,omitempty"`
 	RelatedCut bool           `json:"related_cut,omitzero"`
+	// Retrying are the steps that failed and are tried again.
+	Retrying []Retry `json:"retrying,omitempty"`
+	// Paused is set by `firebreak show` if the workflow is paused in Temporal: the
+	// page then holds only what Temporal itself knows.
+	Paused *Paused `json:"paused,omitempty"`
+}
+
+// Paused says who paused a workflow in Temporal, and when and why.
+type Paused struct {
+	// By is the identity of the Temporal client.
+	By     string    `json:"by"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
 }
 
 // Executed is a response action that was carried out.
@@ -360,6 +375,7 @@ const (
 	KindAction   Kind = "action"   // an action, its parameters, its result
 	KindCapture  Kind = "capture"  // a system capture and its progress
 	KindEvidence Kind = "evidence" // a file stored, with its hash
+	KindRetry    Kind = "retry"    // a step failed and is tried again
 	KindOutcome  Kind = "outcome"  // how the incident ended
 	// KindNotification is a notification that could not be delivered.
 	KindNotification Kind = "notification"

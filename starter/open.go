@@ -92,6 +92,6 @@ func (d *dispatcher) options(m *message, first *incident.Incident, reuse enums.W
 		StaticSummary:         summary(first),
 		StaticDetails:         details(first, m.route, m.tenant),
 		TypedSearchAttributes: sdk.NewSearchAttributes(append(signals.Opened(first), signals.IncidentSeverity.ValueSet(int64(first.Severity)))...),
-		Priority:              sdk.Priority{PriorityKey: first.Priority.Key()},
+		Priority:              sdk.Priority{PriorityKey: first.Priority.Key(), FairnessKey: signals.FairnessKey(m.tenant)},
 	}
 }

@@ -113,7 +113,7 @@ func (t temporal) History(ctx context.Context, workflowID string) (events, bytes
 		return 0, 0, fmt.Errorf("look at the incident's history: %w", err)
 	}
 	info := description.GetWorkflowExecutionInfo()
-	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	if !signals.IsOpen(info.GetStatus()) {
 		return 0, 0, nil // the next one begins with an empty history
 	}
 	return info.GetHistoryLength(), info.GetHistorySizeBytes(), nil

@@ -98,6 +98,8 @@ func TestAnIncidentShowsItsTenant(t *testing.T) {
 	accepted(t, w.post(t, miner("1")))
 	require.Contains(t, w.temporal.calls[0].options.StaticDetails, "- **Tenant:** acme\n")
 	require.NotContains(t, w.temporal.calls[1].options.StaticDetails, "Tenant")
+	require.Equal(t, "acme", w.temporal.calls[0].options.Priority.FairnessKey)
+	require.Empty(t, w.temporal.calls[1].options.Priority.FairnessKey)
 }
 
 func TestTheJournalKeepsTheTenantOverARestart(t *testing.T) {

@@ -103,7 +103,7 @@ func newWaiting(c client.Client, namespace string, log *slog.Logger) *waiting {
 	return &waiting{
 		client: c, namespace: namespace, log: log,
 		state: prometheus.NewDesc("firebreak_incidents_waiting",
-			"Open incidents that wait for a person, by state. Every worker counts all of the namespace.", []string{"state"}, nil),
+			"Open incidents, paused ones included, that wait for a person, by state. Every worker counts all of the namespace.", []string{"state"}, nil),
 		escalated: prometheus.NewDesc("firebreak_incidents_waiting_escalated",
 			"Those of them in which a request was escalated. Every worker counts all of the namespace.", nil, nil),
 	}

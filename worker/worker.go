@@ -56,12 +56,12 @@ type Worker struct {
 // sent by another version. Failed is told when the worker cannot go on.
 func New(c client.Client, taskQueue string, perMinute int, version Version, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
 	worker.SetStickyWorkflowCacheSize(cachedIncidents) // of the process, says the SDK
-	only := []interceptor.WorkerInterceptor{&onlyPlaybooks{}}
+	interceptors := []interceptor.WorkerInterceptor{&onlyPlaybooks{}, &reportRetries{temporal: c, log: acts.Log}}
 	playbooks := worker.New(c, taskQueue, worker.Options{
 		WorkerStopTimeout:            StopTimeout,
 		OnFatalError:                 failed,
 		TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
-		Interceptors:                 only,
+		Interceptors:                 interceptors,
 		DeploymentOptions:            version.options(),
 	})
 	workflows.Register(playbooks, watch.Thawed)
@@ -71,7 +71,7 @@ func New(c client.Client, taskQueue string, perMinute int, version Version, acts
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
 			OnFatalError:                     failed,
-			Interceptors:                     only,
+			Interceptors:                     interceptors,
 			DisableWorkflowWorker:            true,
 			MaxConcurrentActivityTaskPollers: notificationPollers,
 			DeploymentOptions:                version.options(),

@@ -86,7 +86,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		in := activities.ApprovalInput{Action: action, Incident: r.page.Incident, Route: p, Contains: r.containing(action), Unseen: r.unseen()}
 		const summary = "Find the policy for the action"
 		var chosen activities.Choice
-		if err := askWorker(ctx, summary, a.ChooseApproval, in, &chosen); err != nil {
+		if err := askWorker(ctx, r.do, summary, a.ChooseApproval, in, &chosen); err != nil {
 			// The worker checks once more before it acts.
 			r.log(ctx, actorFirebreak, signals.KindCheck, "no policy found for %s, asking as the route says: %s", action, describe(err))
 			chosen = choice

@@ -25,7 +25,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	own := map[string]bool{
 		"in": true, "reported": true, "resuming": true, "idle": true, "oversized": true, "next": true,
 		// Of this run's history, which a next run does not see.
-		"heard": true, "mail": true, "receipts": true, "intake": true,
+		"heard": true, "mail": true, "receipts": true, "intake": true, "steps": true,
 		// An incident moves on only when everybody was notified.
 		"news": true, "notifying": true,
 		// Nor before an undo has ended.

@@ -58,6 +58,7 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	// A signal that comes with the last task makes the server hand it out once
 	// more, and is read here.
 	r.catchUp(ctx)
+	r.page.Retrying = nil // a notification may be given up
 	r.countClosed(ctx)
 	if outcome == signals.Failed {
 		return r.page, temporal.NewNonRetryableApplicationError(
@@ -100,7 +101,7 @@ func (r *response) report(ctx workflow.Context) {
 	const summary = "Store the report"
 	err := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.StoreReport, in).Get(ctx, &stored)
 	if err != nil {
-		err = workflow.ExecuteActivity(storing(ctx, summary), a.StoreReport, in).Get(ctx, &stored)
+		err = r.do(storing(ctx, summary), a.StoreReport, in, &stored)
 	}
 	if err != nil {
 		r.log(ctx, actorFirebreak, signals.KindEvidence, "report not stored: %s", describe(err))

@@ -35,7 +35,7 @@ func (r *response) execute(ctx workflow.Context) error {
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
 	err := unanswered(r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in).Get(ctx, &done)
+		return r.do(acting(ctx, request.Action+" "+r.page.Incident.Target()), a.ExecuteAction, in, &done)
 	}))
 	countAction(ctx, request.Action, metrics.Execute, done, err)
 	if err != nil {

@@ -26,7 +26,7 @@ func (r *response) fetch(ctx workflow.Context, action *catalogue.Action) {
 		WorkflowID: r.page.WorkflowID, RunID: r.page.RunID,
 	}
 	var file activities.StoredFile
-	if err := workflow.ExecuteActivity(acting(ctx, "Save what "+last.Action+" brought"), a.FetchResult, in).Get(ctx, &file); err != nil {
+	if err := r.do(acting(ctx, "Save what "+last.Action+" brought"), a.FetchResult, in, &file); err != nil {
 		r.log(ctx, actorFirebreak, signals.KindEvidence, "what %s brought is not stored: %s", last.Action, describe(err))
 		return
 	}

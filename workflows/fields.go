@@ -75,7 +75,7 @@ func (r *response) enrich(ctx workflow.Context) {
 	var a *activities.Activities
 	var found activities.Enrichment
 	in := activities.EnrichInput{HostName: r.page.Incident.Host.Name, HostID: r.page.Incident.Host.ID, MAC: r.page.Incident.Host.MAC, EventID: r.page.Incident.ID, Tenant: r.in.Tenant}
-	err := workflow.ExecuteActivity(lookup(ctx, "Look the host up in Sysdig"), a.Enrich, in).Get(ctx, &found)
+	err := r.do(lookup(ctx, "Look the host up in Sysdig"), a.Enrich, in, &found)
 	if err != nil {
 		r.log(ctx, actorSysdig, signals.KindCheck, "enrichment failed: %s", describe(err))
 		return

@@ -163,7 +163,7 @@ func (g *guard) hear(ctx workflow.Context, name string, raw converter.RawValue) 
 // sender is to whom a signal is attributed. The worker knows who may freeze:
 // whoever may approve anything.
 func (g *guard) sender(ctx workflow.Context, in activities.VetInput) (string, error) {
-	found, err := vet(ctx, in)
+	found, err := vet(ctx, execute, in)
 	switch {
 	case err != nil:
 		return "", refused(metrics.SenderNotFound, "its sender could not be looked up, send it again: %s", describe(err))

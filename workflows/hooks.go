@@ -39,7 +39,7 @@ func (r *response) call(ctx workflow.Context, moment activities.Moment, names []
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			var a *activities.Activities
 			var answer activities.HookAnswer
-			err := workflow.ExecuteActivity(calling(ctx, fmt.Sprintf("Call hook %s: %s", name, moment)), a.CallHook, in).Get(ctx, &answer)
+			err := r.do(calling(ctx, fmt.Sprintf("Call hook %s: %s", name, moment)), a.CallHook, in, &answer)
 			countHook(ctx, name, moment, err)
 			result := answer.Status
 			switch {

@@ -15,7 +15,7 @@ import (
 // they arrive together: what they know of each other's order is lost by then,
 // so facts come before decisions, and a rejection before an approval.
 func intakeOrder() []string {
-	return []string{signals.Events, signals.Told, signals.Amend, signals.Note, signals.Undo, signals.Reject, signals.Approve}
+	return []string{signals.Events, signals.Told, signals.Retrying, signals.Amend, signals.Note, signals.Undo, signals.Reject, signals.Approve}
 }
 
 // listen takes signals for as long as the playbook runs. Nothing a person can
@@ -100,6 +100,8 @@ func (r *response) drain(ctx workflow.Context) {
 				r.addEvents(ctx, raw)
 			case signals.Told:
 				r.addTelling(ctx, raw)
+			case signals.Retrying:
+				r.addRetry(ctx, raw)
 			default:
 				r.hear(ctx, name, raw)
 			}

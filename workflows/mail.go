@@ -151,7 +151,7 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 		Signal: m.name, Ordinal: m.ordinal, Digest: m.digest, Sender: r.verifies() || late,
 		Freeze: decides && m.name == signals.Approve && r.approval != nil && r.contains(),
 	}
-	found, err := vet(ctx, in)
+	found, err := vet(ctx, r.do, in)
 	if err != nil {
 		m.analyst = actorFirebreak
 		return refused(metrics.SenderNotFound, "its sender could not be looked up, send it again: %s", describe(err))
@@ -178,11 +178,11 @@ func (r *response) vet(ctx workflow.Context, m *message) error {
 }
 
 // vet asks the worker about a message.
-func vet(ctx workflow.Context, in activities.VetInput) (activities.Vetting, error) {
+func vet(ctx workflow.Context, do executor, in activities.VetInput) (activities.Vetting, error) {
 	var a *activities.Activities
 	var found activities.Vetting
 	summary := "Vet the signal " + in.Signal
-	err := askWorker(ctx, summary, a.Vet, in, &found)
+	err := askWorker(ctx, do, summary, a.Vet, in, &found)
 	return found, err
 }
 

@@ -192,6 +192,7 @@ func (r *response) resume() error {
 		return fmt.Errorf("decode what an earlier run carried: %w", err)
 	}
 	runID := r.page.RunID
+	c.Page.Retrying = nil // steps of the earlier run
 	r.page, r.openedAt, r.seen = c.Page, c.OpenedAt, seenIn(c.Seen)
 	if r.reset {
 		// A run that repeats another one keeps its evidence apart.

@@ -59,7 +59,7 @@ func (r *response) notify(ctx workflow.Context) {
 	}
 	r.news = nil
 	var failures []string
-	err := workflow.ExecuteActivity(notifying(ctx, "Notify of "+string(n.Changes[len(n.Changes)-1].Kind)), a.Notify, n).Get(ctx, &failures)
+	err := r.do(notifying(ctx, "Notify of "+string(n.Changes[len(n.Changes)-1].Kind)), a.Notify, n, &failures)
 	if err != nil {
 		failures = append(failures, describe(err))
 	}

@@ -70,11 +70,11 @@ func atOnce(ctx workflow.Context, summary string) workflow.Context {
 
 // askWorker asks the worker something that it mostly knows by itself: within the
 // workflow task if it can answer at once, and else with an activity's patience.
-func askWorker(ctx workflow.Context, summary string, activity, in, out any) error {
+func askWorker(ctx workflow.Context, do executor, summary string, activity, in, out any) error {
 	if workflow.ExecuteLocalActivity(atOnce(ctx, summary), activity, in).Get(ctx, out) == nil {
 		return nil
 	}
-	return workflow.ExecuteActivity(lookup(ctx, summary), activity, in).Get(ctx, out)
+	return do(lookup(ctx, summary), activity, in, out)
 }
 
 // notifying is for telling people, which has workers of its own: a channel that

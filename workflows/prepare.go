@@ -60,7 +60,7 @@ func (r *response) find(ctx workflow.Context) (*catalogue.Action, error) {
 	if r.described == nil {
 		var a *activities.Activities
 		in := activities.DescribeInput{Action: r.action, Tenant: r.in.Tenant}
-		if err := workflow.ExecuteActivity(lookup(ctx, "Look "+r.action+" up in Sysdig's catalogue"), a.DescribeAction, in).Get(ctx, &r.described); err != nil {
+		if err := r.do(lookup(ctx, "Look "+r.action+" up in Sysdig's catalogue"), a.DescribeAction, in, &r.described); err != nil {
 			return nil, errors.New(describe(err))
 		}
 		r.log(ctx, actorSysdig, signals.KindCheck, "%s is in Sysdig's catalogue of actions", r.action)
@@ -80,7 +80,7 @@ func (r *response) evaluate(ctx workflow.Context, action *catalogue.Action) (giv
 	var found activities.Evaluation
 	in := activities.EvaluateInput{Expressions: r.in.Route.Parameters, Incident: r.page.Incident}
 	const summary = "Evaluate the route's parameters"
-	if err := askWorker(ctx, summary, a.Evaluate, in, &found); err != nil {
+	if err := askWorker(ctx, r.do, summary, a.Evaluate, in, &found); err != nil {
 		return nil, nil, errors.New(describe(err))
 	}
 	if found.Absent != "" {

@@ -92,7 +92,7 @@ func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 		Claim:       claim,
 	}
 	if err := r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(patient(ctx, turnDeadline(first), "Create a capture of "+target), a.CreateCapture, in).Get(ctx, &r.capture)
+		return r.do(patient(ctx, turnDeadline(first), "Create a capture of "+target), a.CreateCapture, in, &r.capture)
 	}); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
@@ -109,7 +109,7 @@ func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 	if first {
 		deadline = actDeadline
 	}
-	if err := workflow.ExecuteActivity(patient(ctx, deadline, "Wait for the capture"), a.AwaitCapture, awaited).Get(ctx, &r.capture); err != nil {
+	if err := r.do(patient(ctx, deadline, "Wait for the capture"), a.AwaitCapture, awaited, &r.capture); err != nil {
 		countCapture(ctx, r.capture, err)
 		return err
 	}
@@ -149,7 +149,7 @@ func (r *response) recordByAction(ctx workflow.Context, name, container, filter 
 	var done activities.Execution
 	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
 	err = unanswered(r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(patient(ctx, turnDeadline(claim.First), "Capture "+captureTarget(&inc, options)), a.ExecuteAction, in).Get(ctx, &done)
+		return r.do(patient(ctx, turnDeadline(claim.First), "Capture "+captureTarget(&inc, options)), a.ExecuteAction, in, &done)
 	}))
 	countAction(ctx, actionCapture, metrics.Execute, done, err)
 	if err != nil {
@@ -215,7 +215,7 @@ func (r *response) save(ctx workflow.Context, first bool) error {
 		deadline = actDeadline
 	}
 	var file activities.StoredFile
-	if err := workflow.ExecuteActivity(patient(ctx, deadline, "Save the capture as evidence"), a.SaveCapture, in).Get(ctx, &file); err != nil {
+	if err := r.do(patient(ctx, deadline, "Save the capture as evidence"), a.SaveCapture, in, &file); err != nil {
 		return err
 	}
 	r.failed, r.demanded = nil, nil

@@ -28,7 +28,7 @@ func (r *response) lookAround(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var a *activities.Activities
 		var found activities.RelatedResult
-		if err := workflow.ExecuteActivity(lookup(ctx, "Look for related events"), a.Related, in).Get(ctx, &found); err != nil {
+		if err := r.do(lookup(ctx, "Look for related events"), a.Related, in, &found); err != nil {
 			if ctx.Err() == nil {
 				r.log(ctx, actorSysdig, signals.KindCheck, "no related events: %s", describe(err))
 			}

@@ -71,6 +71,8 @@ type response struct {
 	// calls counts how often hooks were to be called, and calling those that are
 	// being called.
 	calls, calling int
+	// steps are the activities of this run.
+	steps steps
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
 	needed []string
 	// failed is why the last action failed for good, nil after a success.
@@ -198,7 +200,7 @@ func (r *response) log(ctx workflow.Context, actor string, kind signals.Kind, fo
 		text = fmt.Sprintf(format, args...)
 	}
 	entry := signals.Entry{Time: workflow.Now(ctx).UTC(), Actor: actor, Kind: kind, Text: signals.Clip(text, maxEntry)}
-	if kind == signals.KindNote || kind == signals.KindRefused || kind == signals.KindAmend || kind == signals.KindReminder {
+	if kind == signals.KindNote || kind == signals.KindRefused || kind == signals.KindAmend || kind == signals.KindReminder || kind == signals.KindRetry {
 		encoded, err := json.Marshal(entry)
 		if r.chatter += len(encoded); err != nil || r.chatter > maxChatter {
 			r.unlisted++

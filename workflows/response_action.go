@@ -66,7 +66,7 @@ func requested(ctx workflow.Context, in signals.ManualInput) (*response, error) 
 func (r *response) admit(ctx workflow.Context, in signals.ManualInput) (carryOut func() (signals.Page, error), stop signals.State) {
 	var a *activities.Activities
 	var known activities.Manual
-	if err := workflow.ExecuteActivity(lookup(ctx, "Find out who may decide"), a.PrepareManual, in).Get(ctx, &known); err != nil {
+	if err := r.do(lookup(ctx, "Find out who may decide"), a.PrepareManual, in, &known); err != nil {
 		return nil, r.unprepared(ctx, errors.New(describe(err)))
 	}
 	r.in.Approvers, r.in.Route.Approval, r.in.Notify = known.Approvers, known.Approval, known.Notify

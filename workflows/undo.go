@@ -131,7 +131,7 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	r.log(ctx, actorFirebreak, signals.KindAction, "undoing %s: execution %s, caller ID %s", last.Action, last.ExecutionID, in.CallerID)
 	var done activities.Execution
 	err := unanswered(r.claiming(&in.Claim, func() error {
-		return workflow.ExecuteActivity(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in).Get(ctx, &done)
+		return r.do(acting(ctx, "Undo "+last.Action), a.ExecuteAction, in, &done)
 	}))
 	countAction(ctx, last.Action, metrics.Undo, done, err)
 	r.undoLost = isAmbiguous(err)

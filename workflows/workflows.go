@@ -3,7 +3,8 @@
 // activity. Start with capture.go or crypto_miner.go; what they share is in
 // response.go (the incident under way), intake.go and mail.go (signals),
 // approval.go and ask.go (decisions), notify.go (who is told), fields.go (required
-// fields), contain.go (response actions), recording.go (system captures),
+// fields), retrying.go (activities, and what is shown while one is retried),
+// contain.go (response actions), recording.go (system captures),
 // close.go (the end) and moving.go (from one run of a workflow to the next). The
 // switch that stops them all is in guard.go.
 //

@@ -48,9 +48,9 @@ func (s *session) actCommand() *cobra.Command {
 			if in.Parameters, err = readParameters(action, set); err != nil {
 				return err
 			}
-			target := told(action, &in, incident.Incident{})
+			about := &target{Incident: told(action, &in, incident.Incident{}), tenant: in.Tenant}
 			if in.Incident == "" {
-				if err := lacking(action, &in, target); err != nil {
+				if err := lacking(action, &in, about.Incident); err != nil {
 					return err
 				}
 			}
@@ -64,11 +64,11 @@ func (s *session) actCommand() *cobra.Command {
 			}
 			defer t.Close()
 			if in.Incident != "" {
-				if target, err = targetOf(cmd.Context(), t, action, &in); err != nil {
+				if about, err = targetOf(cmd.Context(), t, action, &in); err != nil {
 					return err
 				}
 			}
-			return s.begin(cmd.Context(), t, cfg.Temporal.TaskQueue, from, &in, &target)
+			return s.begin(cmd.Context(), t, cfg.Temporal.TaskQueue, from, &in, about)
 		},
 	}
 	from.add(cmd)
@@ -176,19 +176,19 @@ func told(action *catalogue.Action, in *signals.ManualInput, inc incident.Incide
 
 // targetOf is the target of an action about an incident, which tells what the
 // action needs, or else it is an error.
-func targetOf(ctx context.Context, t Temporal, action *catalogue.Action, in *signals.ManualInput) (incident.Incident, error) {
+func targetOf(ctx context.Context, t Temporal, action *catalogue.Action, in *signals.ManualInput) (*target, error) {
 	_, page, err := query[signals.Page](ctx, t, in.Incident, "")
 	switch {
 	case notFound(err):
-		return incident.Incident{}, unknown(ctx, t, in.Incident)
+		return nil, unknown(ctx, t, in.Incident)
 	case err != nil:
-		return incident.Incident{}, err
+		return nil, err
 	case in.Tenant != "" && in.Tenant != page.Tenant:
-		return incident.Incident{}, usagef("--tenant %q: incident %s belongs to tenant %q, and so does what is done about it",
+		return nil, usagef("--tenant %q: incident %s belongs to tenant %q, and so does what is done about it",
 			in.Tenant, in.Incident, page.Tenant)
 	}
-	target := told(action, in, page.Incident)
-	return target, lacking(action, in, target)
+	about := &target{Incident: told(action, in, page.Incident), tenant: page.Tenant}
+	return about, lacking(action, in, about.Incident)
 }
 
 // lacking is what an action lacks that the worker cannot find out, as the worker

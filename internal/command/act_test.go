@@ -132,6 +132,7 @@ func TestAnActionByHandAsJSON(t *testing.T) {
 		"action":"KILL_CONTAINER","parameters":{"container.id":"6949e5f10829"},"need":1,"have":[],"expires_at":"2026-05-01T12:00:00Z"}}`, stdout)
 	require.Equal(t, "q", m.options.TaskQueue)
 	require.Equal(t, "emea", m.started[0].Tenant)
+	require.Equal(t, "emea", m.options.Priority.FairnessKey)
 }
 
 func TestAnIncidentTellsWhatIsNotGiven(t *testing.T) {
@@ -151,6 +152,7 @@ func TestAnIncidentTellsWhatIsNotGiven(t *testing.T) {
 	require.Equal(t, sdk.NewSearchAttributes(
 		signals.IncidentState.ValueSet("open"), signals.IncidentRule.ValueSet("a miner"), signals.IncidentHost.ValueSet("node-1"),
 		signals.IncidentContainer.ValueSet(fullID[:12]), signals.IncidentSeverity.ValueSet(2)), m.options.TypedSearchAttributes)
+	require.Equal(t, "emea", m.options.Priority.FairnessKey, "the incident's tenant")
 
 	code, _, stderr = run(t, m.fakeTemporal, "act", "KILL_CONTAINER", "--incident", minerID, "--tenant", "apac", "--reason", "r")
 	require.Equal(t, 2, code)

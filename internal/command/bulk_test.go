@@ -78,7 +78,7 @@ func TestWhatAQuerySelectsIsListedAskedForAndDecided(t *testing.T) {
 	require.Equal(t, listedAandB+"Approve these 2? [y/N] ", stderr)
 	require.Equal(t, "a  counted  done\nb  counted  done\n", stdout)
 	require.Equal(t, map[string]any{"a": decisionOf("request-of-a"), "b": decisionOf("request-of-b")}, s.sent())
-	require.Equal(t, []string{"WorkflowType IN ('Capture', 'CryptoMiner', 'Respond', 'ResponseAction') AND ExecutionStatus != 'ContinuedAsNew' AND ExecutionStatus = 'Running'" +
+	require.Equal(t, []string{"WorkflowType IN ('Capture', 'CryptoMiner', 'Respond', 'ResponseAction') AND ExecutionStatus != 'ContinuedAsNew' AND CloseTime IS NULL" +
 		` AND IncidentPending IS NOT NULL AND IncidentState != 'needs-fields' AND (IncidentHost="node-1")`}, s.queries)
 }
 

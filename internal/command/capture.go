@@ -42,7 +42,7 @@ func (s *session) captureCommand() *cobra.Command {
 			if duration < time.Second || duration > maxCapture || duration%time.Second != 0 {
 				return usagef("--duration %s: want whole seconds, %s to %s", duration, time.Second, maxCapture)
 			}
-			target, err := captureTarget(host, container)
+			inc, err := captureTarget(host, container)
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ func (s *session) captureCommand() *cobra.Command {
 			in.Requester, options.Duration = from.analyst, incident.Duration(duration)
 			in.Parameters = map[string]signals.Scalar{}
 			for _, field := range []string{"host.name", "container.id"} {
-				if value, _ := target.Field(field); value != "" {
+				if value, _ := inc.Field(field); value != "" {
 					in.Parameters[field] = signals.Scalar(value)
 				}
 			}
@@ -71,7 +71,7 @@ func (s *session) captureCommand() *cobra.Command {
 				return err
 			}
 			defer t.Close()
-			return s.begin(cmd.Context(), t, cfg.Temporal.TaskQueue, from, &in, &target)
+			return s.begin(cmd.Context(), t, cfg.Temporal.TaskQueue, from, &in, &target{Incident: inc, tenant: in.Tenant})
 		},
 	}
 	from.add(cmd)

@@ -26,7 +26,7 @@ const (
 
 func TestIncidentIDsCompleteToThoseThatTheCommandIsFor(t *testing.T) {
 	t.Parallel()
-	const open = " AND ExecutionStatus = 'Running'"
+	const open = " AND CloseTime IS NULL"
 	for command, condition := range map[string]string{
 		"approve": open + " AND IncidentPending IS NOT NULL AND IncidentState != 'needs-fields'",
 		"reject":  open + " AND IncidentPending IS NOT NULL",

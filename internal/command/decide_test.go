@@ -246,7 +246,7 @@ func TestADecisionOnAnUnknownIncidentNamesThoseThatAreOpen(t *testing.T) {
 	t.Parallel()
 	temporal := newIncident(nil).temporal()
 	temporal.ListFn = func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-		require.Contains(t, r.Query, "ExecutionStatus = 'Running'")
+		require.Contains(t, r.Query, "CloseTime IS NULL")
 		return listOf(execution{id: minerID}), nil
 	}
 	code, stdout, _ := run(t, temporal, "approve", "crypto-miner:typo", "--reason", "r")

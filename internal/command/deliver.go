@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"firebreak/signals"
@@ -161,10 +162,15 @@ func to(workflowID, chain, signal string, payload func(receipt string) any) deli
 
 // describe looks a run up; an empty run ID means the latest.
 func describe(ctx context.Context, t Temporal, workflowID, runID string) (*workflow.WorkflowExecutionInfo, error) {
+	description, err := describeWhole(ctx, t, workflowID, runID)
+	return description.GetWorkflowExecutionInfo(), err
+}
+
+// describeWhole returns all that Temporal says of a run: also what it is doing.
+func describeWhole(ctx context.Context, t Temporal, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	description, err := t.DescribeWorkflowExecution(ctx, workflowID, runID)
-	return description.GetWorkflowExecutionInfo(), err
+	return t.DescribeWorkflowExecution(ctx, workflowID, runID)
 }
 
 // movedOn reports whether a run has ended in favour of another one, which goes
@@ -174,13 +180,16 @@ func movedOn(ctx context.Context, t Temporal, workflowID, runID string) bool {
 	return err == nil && run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
 }
 
-// await asks for a receipt until there is one.
+// await asks for a receipt until there is one, or until there will be none: a run
+// that was ended from outside never reads the signals that no task had processed,
+// and a paused one reads them when it continues.
 func await(ctx context.Context, t Temporal, workflowID, runID, id string, wait time.Duration) (signals.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	hint := fmt.Errorf("see `firebreak show %s`", workflowID)
+	over := false
 	for {
 		answer, err := ask(ctx, t, workflowID, runID, id)
 		var failed *serviceerror.QueryFailed
@@ -189,7 +198,15 @@ func await(ctx context.Context, t Temporal, workflowID, runID, id string, wait t
 			return answer, nil
 		case errors.As(err, &failed) && strings.Contains(failed.Error(), "unknown queryType"):
 			return signals.Receipt{}, fmt.Errorf("sent, but this worker gives no receipts: %w", hint)
-		case err != nil && ctx.Err() == nil:
+		case errors.Is(err, errPaused):
+			return signals.Receipt{}, fmt.Errorf("%w: %w", errUnanswered, err)
+		case err == nil && over:
+			return signals.Receipt{}, fmt.Errorf("%w: it was ended before it read the signal", errClosed)
+		case err == nil:
+			// A run that ends after this look is asked once more.
+			run, err := describe(ctx, t, workflowID, runID)
+			over = err == nil && ended(run)
+		case ctx.Err() == nil:
 			hint = err // one that replays, or comes back, may still answer
 		}
 		select {

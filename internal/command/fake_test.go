@@ -21,13 +21,15 @@ import (
 // fakeTemporal answers as its functions say; one that is nil knows nothing.
 type fakeTemporal struct {
 	DescribeFn func(workflowID, runID string) (*workflow.WorkflowExecutionInfo, error)
-	ListFn     func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
-	QueryFn    func(workflowID, runID string) (any, error)
-	ReceiptFn  func(workflowID, runID, id string) (signals.Receipt, error)
-	ResultFn   func(workflowID, runID string) (any, error)
-	SignalFn   func(workflowID, runID, name string, arg any) error
-	StartFn    func(workflowID, name string, arg any, options client.StartWorkflowOptions, workflow any, args []any) (runID string, err error)
-	ExecuteFn  func(options client.StartWorkflowOptions, workflow any, args []any) (client.WorkflowRun, error)
+	// DoingFn adds what a run is doing to the answer of DescribeFn.
+	DoingFn   func(*workflowservice.DescribeWorkflowExecutionResponse)
+	ListFn    func(*workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
+	QueryFn   func(workflowID, runID string) (any, error)
+	ReceiptFn func(workflowID, runID, id string) (signals.Receipt, error)
+	ResultFn  func(workflowID, runID string) (any, error)
+	SignalFn  func(workflowID, runID, name string, arg any) error
+	StartFn   func(workflowID, name string, arg any, options client.StartWorkflowOptions, workflow any, args []any) (runID string, err error)
+	ExecuteFn func(options client.StartWorkflowOptions, workflow any, args []any) (client.WorkflowRun, error)
 
 	// querying makes queries come one at a time.
 	querying sync.Mutex
@@ -40,7 +42,14 @@ func (f *fakeTemporal) DescribeWorkflowExecution(_ context.Context, workflowID, 
 		return nil, serviceerror.NewNotFound("workflow not found")
 	}
 	info, err := f.DescribeFn(workflowID, runID)
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, err
+	if err != nil {
+		return nil, err
+	}
+	answer := &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}
+	if f.DoingFn != nil {
+		f.DoingFn(answer)
+	}
+	return answer, nil
 }
 
 func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {

@@ -38,6 +38,8 @@ type Row struct {
 	Severity  int64     `json:"severity"`
 	Pending   string    `json:"pending"`
 	OpenedAt  time.Time `json:"opened_at"`
+	// Paused says that the workflow is paused in Temporal. The incident is open.
+	Paused bool `json:"paused,omitzero"`
 }
 
 // maxListed is the most that --limit takes.
@@ -94,7 +96,7 @@ func states() string {
 }
 
 // Conditions of lists; they are ANDed to the incidents'.
-const onlyOpen = " AND ExecutionStatus = 'Running'"
+const onlyOpen = " AND " + signals.OpenOnly
 
 // waitingFor selects the incidents that a decision can be sent to.
 func waitingFor(signal string) string {
@@ -176,6 +178,7 @@ func newRow(info *workflow.WorkflowExecutionInfo) Row {
 		Severity:   decoded[int64](attributes, signals.IncidentSeverity.GetName()),
 		Pending:    decoded[string](attributes, signals.IncidentPending.GetName()),
 		OpenedAt:   info.GetStartTime().AsTime(),
+		Paused:     info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_PAUSED,
 	}
 	memo := info.GetMemo().GetFields()
 	row.RunID = cmp.Or(decoded[string](memo, signals.MemoOpenedRun), row.RunID)
@@ -230,7 +233,11 @@ func writeRows(w io.Writer, rows []Row) error {
 	t.row("INCIDENT", "STATE", "SEVERITY", "RULE", "HOST", "CONTAINER", "PENDING", "OPENED")
 	for i := range rows {
 		r := &rows[i]
-		t.row(r.WorkflowID, r.State, strconv.FormatInt(r.Severity, 10), r.Rule, cmp.Or(r.Host, "-"),
+		state := r.State
+		if r.Paused {
+			state += " (paused)"
+		}
+		t.row(r.WorkflowID, state, strconv.FormatInt(r.Severity, 10), r.Rule, cmp.Or(r.Host, "-"),
 			cmp.Or(r.Container, "-"), cmp.Or(r.Pending, "-"), timestamp(r.OpenedAt))
 	}
 	return t.flush()

@@ -145,7 +145,7 @@ func TestAStateIsAskedOfTemporal(t *testing.T) {
 	for state, want := range map[string]string{
 		"":                  "",
 		"contained":         " AND IncidentState = 'contained'",
-		"awaiting-approval": " AND IncidentState = 'awaiting-approval' AND ExecutionStatus = 'Running'",
+		"awaiting-approval": " AND IncidentState = 'awaiting-approval' AND CloseTime IS NULL",
 	} {
 		temporal := &fakeTemporal{ListFn: func(r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 			require.Equal(t, "WorkflowType IN ('Capture', 'CryptoMiner', 'Respond', 'ResponseAction') AND ExecutionStatus != 'ContinuedAsNew'"+want, r.Query)

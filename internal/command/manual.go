@@ -17,9 +17,17 @@ import (
 	"firebreak/signals"
 )
 
+// target is what a manual action is about.
+type target struct {
+	incident.Incident
+	// tenant is the Sysdig account of the incident that the action is about, or
+	// else the one that was given; "" if neither names one.
+	tenant string
+}
+
 // begin starts a manual action on a target and waits until it asks for a
 // decision or has ended.
-func (s *session) begin(ctx context.Context, t Temporal, taskQueue string, from sender, in *signals.ManualInput, target *incident.Incident) error {
+func (s *session) begin(ctx context.Context, t Temporal, taskQueue string, from sender, in *signals.ManualInput, about *target) error {
 	if err := in.Check(); err != nil {
 		return &UsageError{err}
 	}
@@ -32,7 +40,8 @@ func (s *session) begin(ctx context.Context, t Temporal, taskQueue string, from 
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            manualSummary(in),
-		TypedSearchAttributes:                    manualAttributes(target),
+		TypedSearchAttributes:                    manualAttributes(&about.Incident),
+		Priority:                                 sdk.Priority{FairnessKey: signals.FairnessKey(about.tenant)},
 	}, signals.WorkflowResponseAction, *in)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {

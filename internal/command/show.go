@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"firebreak/internal/report"
 	"firebreak/signals"
@@ -34,33 +36,81 @@ func (s *session) showCommand() *cobra.Command {
 			if watch {
 				return s.watchPage(cmd.Context(), t, args[0])
 			}
-			return s.show(cmd.Context(), t, args[0], "")
+			return s.show(cmd.Context(), t, args[0], "", nil)
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "look every two seconds and print the page when it has changed, until the incident is closed or Ctrl-C")
 	return cmd
 }
 
-// show shows a run; an empty run ID means the latest.
-func (s *session) show(ctx context.Context, t Temporal, workflowID, runID string) error {
+// show shows a run; an empty run ID means the latest. Whole is what Temporal says
+// of the run; nil asks for it.
+func (s *session) show(ctx context.Context, t Temporal, workflowID, runID string, whole *workflowservice.DescribeWorkflowExecutionResponse) error {
 	if workflowID == signals.GuardID {
-		return show(ctx, s, t, workflowID, runID, writeGuard)
+		raw, page, err := query[signals.GuardPage](ctx, t, workflowID, runID)
+		if err != nil {
+			return unshown(ctx, t, workflowID, err)
+		}
+		return s.print(raw, func(w io.Writer) error { return writeGuard(w, page) })
 	}
-	return show(ctx, s, t, workflowID, runID, writePage)
+	raw, page, err := query[signals.Page](ctx, t, workflowID, runID)
+	if errors.Is(err, errPaused) {
+		if page, err = pausedPage(ctx, t, workflowID, runID); err != nil {
+			return err
+		}
+		return s.print(page, func(w io.Writer) error { return writePage(w, page) })
+	}
+	if err != nil {
+		return unshown(ctx, t, workflowID, err)
+	}
+	if whole == nil {
+		// The page is shown without it as well.
+		whole, _ = describeWhole(ctx, t, workflowID, runID)
+	}
+	if raw, err = withRetries(whole, raw, page); err != nil {
+		return fmt.Errorf("show %s: %w", workflowID, err)
+	}
+	return s.print(raw, func(w io.Writer) error { return writePage(w, page) })
 }
 
-func show[P signals.Page | signals.GuardPage](ctx context.Context, s *session, t Temporal, workflowID, runID string,
-	text func(io.Writer, *P) error,
-) error {
-	raw, page, err := query[P](ctx, t, workflowID, runID)
-	switch {
-	case notFound(err):
+// unshown is why there is no page to show.
+func unshown(ctx context.Context, t Temporal, workflowID string, err error) error {
+	if notFound(err) {
 		return unknown(ctx, t, workflowID)
-	case err != nil:
-		return err
 	}
-	// What was answered, not what this version knows of it.
-	return s.print(raw, func(w io.Writer) error { return text(w, page) })
+	return err
+}
+
+// withRetries puts the steps that are tried again into the page of an open
+// incident, as Temporal knows them: the page is as old as the last task of its
+// workflow. The rest of raw stays what was answered, also what this version does
+// not know.
+func withRetries(whole *workflowservice.DescribeWorkflowExecutionResponse, raw json.RawMessage, page *signals.Page) (json.RawMessage, error) {
+	if whole.GetWorkflowExecutionInfo() == nil {
+		return raw, nil
+	}
+	now := retrying(whole, page.Retrying)
+	if len(now) == 0 && len(page.Retrying) == 0 {
+		return raw, nil
+	}
+	page.Retrying = now
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, fmt.Errorf("decode the page: %w", err)
+	}
+	delete(fields, "retrying")
+	if len(now) > 0 {
+		steps, err := json.Marshal(now)
+		if err != nil {
+			return nil, fmt.Errorf("encode the steps that are retried: %w", err)
+		}
+		fields["retrying"] = steps
+	}
+	merged, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("encode the page: %w", err)
+	}
+	return merged, nil
 }
 
 // watchPage shows the incident whenever it has changed, from run to run, until
@@ -68,19 +118,20 @@ func show[P signals.Page | signals.GuardPage](ctx context.Context, s *session, t
 func (s *session) watchPage(ctx context.Context, t Temporal, workflowID string) error {
 	var chain, shown string
 	return s.watch(ctx, func() (bool, error) {
-		run, err := describe(ctx, t, workflowID, "")
+		whole, err := describeWhole(ctx, t, workflowID, "")
 		switch {
 		case notFound(err):
 			return false, unknown(ctx, t, workflowID)
 		case err != nil:
 			return false, fmt.Errorf("look up incident %s: %w", workflowID, err)
 		}
+		run := whole.GetWorkflowExecutionInfo()
 		if chain = cmp.Or(chain, run.GetFirstRunId()); chain != run.GetFirstRunId() {
-			return true, s.show(ctx, t, workflowID, shown)
+			return true, s.show(ctx, t, workflowID, shown, nil)
 		}
 		shown = run.GetExecution().GetRunId()
 		// One that ends after this look is looked at once more.
-		return ended(run), s.show(ctx, t, workflowID, shown)
+		return ended(run), s.show(ctx, t, workflowID, shown, whole)
 	})
 }
 
@@ -105,7 +156,11 @@ func writePage(w io.Writer, page *signals.Page) error {
 	if page.Tenant != "" {
 		t.row("tenant", page.Tenant)
 	}
-	t.row("events", fmt.Sprintf("%d, %d duplicates", page.Events.Count, page.Events.Duplicates))
+	writePaused(t, page.Paused)
+	if page.Paused == nil {
+		t.row("events", fmt.Sprintf("%d, %d duplicates", page.Events.Count, page.Events.Duplicates))
+	}
+	writeRetrying(t, page.Retrying)
 	writeRequest(t, page)
 	t.indent = ""
 	t.row("fields")
@@ -128,6 +183,9 @@ func writePage(w io.Writer, page *signals.Page) error {
 	// Flushed, so that the names of files do not widen the column of times.
 	if err := t.flush(); err != nil {
 		return err
+	}
+	if page.Paused != nil {
+		return nil
 	}
 	return writeWarRoom(w, page.WarRoom)
 }

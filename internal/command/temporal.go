@@ -156,6 +156,9 @@ func unanswered(ctx context.Context, t Temporal, workflowID, runID string, err e
 // silence tells a worker that is not there from an answer that is bad. Temporal
 // says it in three ways, depending on when a worker was last there.
 func silence(ctx context.Context, err error) error {
+	if isPaused(err) {
+		return errPaused
+	}
 	var deadline *serviceerror.DeadlineExceeded
 	var precondition *serviceerror.FailedPrecondition
 	var notReady *serviceerror.WorkflowNotReady

@@ -75,7 +75,7 @@ func (s *session) undoClosed(ctx context.Context, t Temporal, taskQueue string, 
 	if _, earlier, err := query[signals.Page](ctx, t, in.WorkflowID(), ""); err == nil && slices.ContainsFunc(earlier.Actions, undone) {
 		return fmt.Errorf("%s: %s was undone already: see `firebreak show %s`", workflowID, last.Action, in.WorkflowID())
 	}
-	return s.begin(ctx, t, taskQueue, from, &in, &page.Incident)
+	return s.begin(ctx, t, taskQueue, from, &in, &target{Incident: page.Incident, tenant: page.Tenant})
 }
 
 // undone reports whether an action was taken back.

@@ -33,6 +33,10 @@ const (
 	patience = 5 * time.Second
 )
 
+// errPaused is a guard that is paused in Temporal: it reads no freeze, so nothing
+// may be contained until it goes on.
+var errPaused = fmt.Errorf("the guard is paused in Temporal and reads no freeze: unpause the workflow %s", signals.GuardID)
+
 // Watch follows the guard.
 type Watch struct {
 	client    client.Client
@@ -229,7 +233,8 @@ func (w *Watch) forget() {
 	w.seen = time.Time{}
 }
 
-// look is the guard as Temporal describes it; it is empty where there is none.
+// look returns the guard as Temporal describes it; it is empty if there is no guard.
+// A paused guard is an error.
 func (w *Watch) look(ctx context.Context) (*workflow.WorkflowExecutionInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -238,7 +243,14 @@ func (w *Watch) look(ctx context.Context) (*workflow.WorkflowExecutionInfo, erro
 	if errors.As(err, &none) {
 		return &workflow.WorkflowExecutionInfo{}, nil
 	}
-	return description.GetWorkflowExecutionInfo(), err
+	if err != nil {
+		return nil, err
+	}
+	run := description.GetWorkflowExecutionInfo()
+	if run.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_PAUSED {
+		return nil, errPaused
+	}
+	return run, nil
 }
 
 // state reads the switch from a memo.

@@ -113,6 +113,16 @@ func (s *server) end() {
 	s.happened()
 }
 
+// pause pauses the run, or lets it go on.
+func (s *server) pause(status enums.WorkflowExecutionStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.run = &workflow.WorkflowExecutionInfo{
+		Execution: s.run.GetExecution(), TaskQueue: s.run.GetTaskQueue(), Memo: s.run.GetMemo(), Status: status,
+	}
+	s.happened()
+}
+
 // turn turns the switch.
 func (s *server) turn(frozen *signals.Frozen) { s.show(s.memo(frozen)) }
 
@@ -208,7 +218,7 @@ func (c service) GetWorkflowExecutionHistory(ctx context.Context, in *workflowse
 		s.mu.Lock()
 		run, events, changed, deaf, hangs := s.run, s.events, s.changed, s.deaf, s.hangs
 		s.mu.Unlock()
-		ended := run.GetExecution().GetRunId() != in.GetExecution().GetRunId() || run.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+		ended := run.GetExecution().GetRunId() != in.GetExecution().GetRunId() || !signals.IsOpen(run.GetStatus())
 		token := []byte(strconv.Itoa(events))
 		switch {
 		case hangs:
@@ -569,5 +579,29 @@ func TestAWatchThatIsStoppedFollowsNothingAnyMore(t *testing.T) {
 		looks := s.looked()
 		pass(time.Hour)
 		require.Equal(t, looks, s.looked())
+	})
+}
+
+func TestPausedGuardAllowsNoContainment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		w, _ := watched(t, s)
+		defer w.Stop()
+		_, err := w.Frozen(t.Context())
+		require.NoError(t, err)
+
+		s.pause(enums.WORKFLOW_EXECUTION_STATUS_PAUSED)
+		synctest.Wait()
+		require.False(t, w.Thawed(), "it is known at once")
+		_, err = w.Frozen(t.Context())
+		require.ErrorContains(t, err, "the guard is paused in Temporal")
+
+		s.pause(enums.WORKFLOW_EXECUTION_STATUS_RUNNING)
+		pass(2 * time.Second)
+		frozen, err := w.Frozen(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, frozen)
+		require.Len(t, s.started, 1, "no second guard was started")
 	})
 }

@@ -20,8 +20,9 @@ var (
 	errHanging = fmt.Errorf("%d earlier attempts still hang", maxHanging)
 )
 
-// message is what is sent.
-type message struct{ title, text string }
+// message is what is sent. Link opens Temporal Web, or is empty. The text
+// has it as well.
+type message struct{ title, text, link string }
 
 // channel is one URL that is told of incidents.
 type channel struct {
@@ -54,9 +55,19 @@ func (c *channel) deliver(ctx context.Context, m message) error {
 		select {
 		case <-ctx.Done():
 			return ErrStopped
-		case <-time.After(c.cfg.Backoff[n]):
+		case <-time.After(max(c.cfg.Backoff[n], asksToWait(err))):
 		}
 	}
+}
+
+// asksToWait returns how long a service asks to be left alone; zero if it does not
+// say.
+func asksToWait(err error) time.Duration {
+	var busy interface{ RetryAfter() time.Duration }
+	if errors.As(err, &busy) {
+		return busy.RetryAfter()
+	}
+	return 0
 }
 
 // attempt sends a message once, and stops to wait after the timeout: the message

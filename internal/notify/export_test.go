@@ -11,11 +11,19 @@ func Redact(rawURL, text string) string { return newRedactor(rawURL).clean(text)
 // Open makes the service of a URL as shoutrrr does.
 func Open(rawURL string) error {
 	t, err := parse(rawURL)
-	if err == nil {
+	if err == nil && t.teams == nil {
 		_, err = t.open()
 	}
 	return err
 }
+
+// Card renders a message for Teams.
+func Card(title, text, link string) ([]byte, error) {
+	return card(message{title: title, text: text, link: link})
+}
+
+// RetryAfter reads a header of that name.
+var RetryAfter = retryAfter
 
 // Post sends any text to a URL.
 func Post(rawURL, title, text string) error {

@@ -99,8 +99,8 @@ func TestNoChannelDrawsALinkThatAnEventOrAPersonWrote(t *testing.T) {
 
 	json, requests := server(t, http.StatusOK, "")
 	slack := answer(t, "https://hooks.slack.com/services/T00000002/B00000002/abcdefghijklmnopqrstuvw2", http.StatusOK, "ok")
-	webhook, url := teamsURL("V2ESyij_gAljSoUQHvZoZYzlpAoAXExyOl26dlf1xHEx02")
-	teams := answer(t, webhook, http.StatusOK, "1")
+	workflow, url := teamsURL("hostile")
+	teams := answer(t, workflow, http.StatusAccepted, "")
 	address, mails := mailServer(t, "")
 	require.Empty(t, send(t, n, "generic+"+json.URL+"?template=json",
 		"slack://hook:T00000002-B00000002-abcdefghijklmnopqrstuvw2@webhook", url, mailURL(address, "usehtml=yes")))
@@ -113,11 +113,10 @@ func TestNoChannelDrawsALinkThatAnEventOrAPersonWrote(t *testing.T) {
 	decode(t, (<-slack).Body, &m)
 	innocent(t, m.Text)
 	innocent(t, m.lines())
-	var c teamsCard
+	var c teamsMessage
 	decode(t, (<-teams).Body, &c)
-	innocent(t, c.Title)
-	innocent(t, c.Summary)
-	innocent(t, c.lines())
+	innocent(t, strings.Join(c.lines(t), "\n"))
+	require.Equal(t, "https://temporal.example.com/", c.Attachments[0].Content.Actions[0].URL[:29])
 	_, html, found := strings.Cut((<-mails).Raw, "text/html")
 	require.True(t, found)
 	_, html, _ = strings.Cut(html, "<pre>")

@@ -22,7 +22,7 @@ const wanted = "want a URL of shoutrrr, like generic+https://hooks.example.com/p
 // showTitle are the services that show a title of its own. To all others, some
 // of which take one and lose it, it goes as the first line of the text.
 var showTitle = []string{
-	"discord", "gotify", "lark", "ntfy", "pushbullet", "pushover", "slack", "smtp", "teams",
+	"discord", "gotify", "lark", "ntfy", "pushbullet", "pushover", "slack", "smtp",
 }
 
 // Check reports what is wrong with a URL, and never the URL itself. It connects
@@ -37,7 +37,8 @@ type target struct {
 	service string // its name: the URL's scheme
 	host    string // "" if it may be a token
 	url     *url.URL
-	title   bool // it shows a title of its own
+	title   bool   // it shows a title of its own
+	teams   *teams // the sender of a Teams channel, which needs no service; nil for all others
 	redact  redactor
 }
 
@@ -49,8 +50,11 @@ func parse(rawURL string) (*target, error) {
 	if problem == nil {
 		return t, nil
 	}
-	if t.service == "" {
+	switch t.service {
+	case "":
 		return nil, fmt.Errorf("%s; %s", t.redact.clean(problem.Error()), wanted)
+	case serviceTeams:
+		return nil, fmt.Errorf("%s: %s; %s", t.service, t.redact.clean(problem.Error()), wantedOfTeams)
 	}
 	return nil, fmt.Errorf("%s: %s; %s", t.service, t.redact.clean(problem.Error()), wanted)
 }
@@ -72,6 +76,10 @@ func (t *target) parse(rawURL string) error {
 		return errors.New("it tells nobody")
 	}
 	t.host = shownHost(u)
+	if name == serviceTeams {
+		t.teams, err = newTeams(u)
+		return err
+	}
 	if u.Scheme != name {
 		custom, ok := service.(types.CustomURLService)
 		if !ok {
@@ -117,6 +125,9 @@ func (t *target) open() (types.Service, error) {
 // post sends a message with a service, which is made if there is none, and
 // returns the service for the next one.
 func post(t *target, service types.Service, m message) (types.Service, error) {
+	if t.teams != nil {
+		return nil, t.teams.send(m)
+	}
 	if service == nil {
 		var err error
 		if service, err = t.open(); err != nil {

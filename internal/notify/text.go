@@ -48,7 +48,7 @@ func urgency(n *Notification) int {
 func render(items []*item, cfg *Config) message {
 	incidents := merge(items)
 	if len(incidents) == 1 {
-		return message{title: line(title(incidents[0]), maxTitle), text: text(incidents[0], cfg)}
+		return message{title: line(title(incidents[0]), maxTitle), text: text(incidents[0], cfg), link: cfg.Link(incidents[0].WorkflowID, incidents[0].RunID)}
 	}
 	return summary(incidents, cfg)
 }
@@ -262,5 +262,6 @@ func summary(incidents []*Notification, cfg *Config) message {
 	return message{
 		title: fmt.Sprintf("%d incidents changed: %s", all.all, all),
 		text:  strings.Join(append(lines, end), "\n"),
+		link:  cfg.workflows(),
 	}
 }

@@ -132,50 +132,6 @@ func TestABotOfSlackPostsToItsChannel(t *testing.T) {
 	require.Equal(t, askedText, m.lines())
 }
 
-// teamsURL is a webhook of Teams, and how shoutrrr writes it.
-func teamsURL(last string) (webhook, url string) {
-	webhook = "https://example.webhook.office.com/webhookb2/11111111-4444-4444-8444-cccccccccccc@22222222-4444-4444-8444-cccccccccccc/IncomingWebhook/33333333012222222222333333333344/44444444-4444-4444-8444-cccccccccccc/" + last
-	return webhook, "teams+" + webhook
-}
-
-// teamsCard is the message card that connectors of Teams take.
-type teamsCard struct {
-	Type     string `json:"@type"`
-	Context  string `json:"@context"`
-	Title    string `json:"title"`
-	Summary  string `json:"summary"`
-	Markdown bool   `json:"markdown"`
-	Sections []struct {
-		Text string `json:"text"`
-	} `json:"sections"`
-}
-
-func (c teamsCard) lines() string {
-	var lines []string
-	for _, s := range c.Sections {
-		lines = append(lines, s.Text)
-	}
-	return strings.Join(lines, "\n")
-}
-
-func TestTeamsGetsAMessageCardWithALineInEachSection(t *testing.T) {
-	t.Parallel()
-	webhook, url := teamsURL("V2ESyij_gAljSoUQHvZoZYzlpAoAXExyOl26dlf1xHEx01")
-	requests := answer(t, webhook, http.StatusOK, "1")
-	require.Empty(t, send(t, asked(), url))
-	r := <-requests
-	require.Equal(t, http.MethodPost, r.Method)
-	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
-	var c teamsCard
-	decode(t, r.Body, &c)
-	require.Equal(t, "MessageCard", c.Type)
-	require.Equal(t, "http://schema.org/extensions", c.Context)
-	require.Equal(t, askedTitle, c.Title)
-	require.Equal(t, askedTitle, c.Summary)
-	require.True(t, c.Markdown)
-	require.Equal(t, askedText, c.lines())
-}
-
 func TestAGenericWebhookGetsJSON(t *testing.T) {
 	t.Parallel()
 	s, requests := server(t, http.StatusNoContent, "")

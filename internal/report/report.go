@@ -27,9 +27,10 @@ const (
 	maxDone    = 8
 )
 
-// Each part of the page leaves room for those that follow: the event's fields
-// and the evidence end before so many bytes, the war room with the page.
+// Each part of the page leaves room for those that follow: the steps that are tried
+// again, the event's fields and the evidence end before so many bytes, the war room with the page.
 const (
+	endOfRetrying = 5_600
 	endOfFields   = 5_800
 	endOfRelated  = 6_600
 	endOfEvidence = 7_000
@@ -53,6 +54,7 @@ func Details(page *signals.Page, asked Asked, namespace string) string {
 	} else {
 		done(&w, page)
 	}
+	retrying(&w, page.Retrying)
 	fields(&w, &page.Incident)
 	related(&w, page.Related, page.RelatedCut)
 	evidence(&w, page.Evidence)

@@ -166,6 +166,13 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		WorkflowID: plain.WorkflowID, Playbook: plain.Playbook, Route: plain.Route, State: signals.Open,
 	}
 
+	retrying := waiting()
+	retrying.State, retrying.Pending = signals.Saving, nil
+	retrying.Retrying = []signals.Retry{
+		{Step: "Save the capture as evidence", Failures: 3, Failure: "store capture: no space left on device", FailedAt: at(20), NextAttempt: at(21), GivesUpAt: at(50)},
+		{Step: "Call hook ticket: opened", Failures: 16, Failure: forged, FailedAt: at(22), NextAttempt: at(23)},
+	}
+
 	guard := signals.GuardPage{WorkflowID: signals.GuardID, RunID: "run-1", State: signals.GuardOpen}
 
 	for name, text := range map[string]string{
@@ -185,6 +192,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		"verified.md":        report.Details(&plain, verified, "default"),
 		"open-to-all.md":     report.Details(&plain, open, "default"),
 		"other-namespace.md": report.Details(&plain, asked(), "prod"),
+		"retrying.md":        report.Details(&retrying, report.Asked{}, "default"),
 		"closed.md":          report.Details(&closed, report.Asked{}, "default"),
 		"report.md":          report.Report(&closed),
 		"hostile.md":         report.Details(&hostilePage, asked(), "default"),
