@@ -51,6 +51,7 @@ type Client struct {
 	http      *http.Client
 	// resumePause is the time before a download that broke off is taken up again.
 	resumePause time.Duration
+	permissions permissionCache
 }
 
 // NewClient checks the configuration and returns a client with connections of
@@ -68,6 +69,7 @@ func NewClient(cfg Config) (*Client, error) {
 		userAgent:   cmp.Or(cfg.UserAgent, "firebreak"),
 		observer:    cfg.Observe,
 		resumePause: defaultResumePause,
+		permissions: permissionCache{turn: make(chan struct{}, 1)},
 		http: &http.Client{
 			Transport: newTransport(),
 			// A redirect is an answer like any other, and refused as an error: to

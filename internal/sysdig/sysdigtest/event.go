@@ -41,7 +41,7 @@ func readEvents(raws []json.RawMessage) ([]event, error) {
 
 // listEvents answers GET on the events, the newest first.
 func (s *Server) listEvents(in *input) (any, *problem) {
-	if p := s.denied(readEventsPermission); p != nil {
+	if p := s.denied(EventsRead); p != nil {
 		return nil, p
 	}
 	from, to := in.number("from", 0), in.number("to", 0)
@@ -71,7 +71,7 @@ func (s *Server) listEvents(in *input) (any, *problem) {
 
 // getEvent answers GET on an event.
 func (s *Server) getEvent(in *input) (any, *problem) {
-	if p := s.denied(readEventsPermission); p != nil {
+	if p := s.denied(EventsRead); p != nil {
 		return nil, p
 	}
 	for _, e := range s.events {

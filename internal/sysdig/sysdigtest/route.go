@@ -89,6 +89,7 @@ func (s *Server) table() []route {
 
 		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
 		{"GET", "/api/users/me", nil, nil, 200, s.me},
+		{"GET", "/api/users/me/permissions", nil, nil, 200, s.permissions},
 		{"POST", captures, nil, captureFields, 201, s.createCapture},
 		{"GET", captures + "/{id}", nil, nil, 200, s.getCapture("capture")},
 		{"GET", captures + "/{id}/download", nil, nil, 200, s.download},
