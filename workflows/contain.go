@@ -29,6 +29,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
 		Parameters: request.Parameters,
 		Tenant:     r.in.Tenant,
+		Since:      r.openedAt,
 		Resumed:    r.reset,
 		Claim:      r.claim(request.Action),
 	}

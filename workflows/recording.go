@@ -87,7 +87,7 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	}
 	var a *activities.Activities
 	var done activities.Execution
-	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
+	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Since: r.openedAt, Resumed: r.reset, Claim: claim}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
 	err = unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
