@@ -165,3 +165,18 @@ func TestExecutionIsLookedUpSinceItsIncidentWasOpened(t *testing.T) {
 	require.Zero(t, b.lookups()%3, "three windows of two weeks each time")
 	require.Equal(t, 1, b.submits())
 }
+
+// The command alone is no guard: other clients start workflows, too.
+func TestUndoActionIsNotSubmittedByItself(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	in := kill()
+	in.Action, in.Claim.Action, in.Claim.ApprovedBy = "UNPAUSE_CONTAINER", "UNPAUSE_CONTAINER", []string{"ann"}
+	_, err := run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrRefused, final(t, err))
+	require.Zero(t, b.submits())
+	in.Forced = true
+	_, err = run[activities.Execution](b, a.ExecuteAction, in)
+	require.Equal(t, activities.ErrFailed, final(t, err), "it is not paused, as Sysdig says")
+	require.Equal(t, 1, b.submits())
+}

@@ -17,6 +17,7 @@ import (
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 	"firebreak/internal/sysdig"
+	"firebreak/signals"
 )
 
 // ActionInput is one intended execution of a response action.
@@ -29,6 +30,9 @@ type ActionInput struct {
 	// Undo is the execution that is to be undone, "" where the action is to be
 	// carried out.
 	Undo string `json:"undo,omitzero"`
+	// Forced says that an action which takes another one back was asked for by
+	// itself on purpose.
+	Forced bool `json:"forced,omitzero"`
 	// Tenant is the Sysdig account, "" for the one that there is.
 	Tenant string `json:"tenant,omitzero"`
 	// Since is a time before it can have been submitted. Zero means the last two
@@ -149,6 +153,9 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	}
 	// Not before: what an earlier attempt has submitted is followed in any case.
 	clean := actionProgress{CleanAttempt: attempt}
+	if in.Undo == "" && !in.Forced && catalogue.IsUndo(in.Action) {
+		return clean, temporal.NewNonRetryableApplicationError(signals.UndoOnly(in.Action).Error(), ErrRefused, nil)
+	}
 	if err := a.isOf(ctx, in); err != nil {
 		return clean, err
 	}

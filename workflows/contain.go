@@ -30,6 +30,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		Parameters: request.Parameters,
 		Tenant:     r.in.Tenant,
 		Since:      r.openedAt,
+		Forced:     r.forced,
 		Resumed:    r.reset,
 		Claim:      r.claim(request.Action),
 	}

@@ -960,6 +960,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		edit func(*signals.ManualInput)
 		want string
 	}{
+		"an undo action":     {func(in *signals.ManualInput) { in.Action = "START_CONTAINER" }, "firebreak undo"},
 		"no action":          {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
 		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, `requester: "": want the name`},
 		"a name without end": {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
@@ -976,7 +977,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		}, `CAPTURE has no parameter "contaner.id"`},
 		"two hosts":           {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
 		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
-		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
+		"parameter not given": {func(in *signals.ManualInput) { in.Action, in.Force = "FILE_UNQUARANTINE", true; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

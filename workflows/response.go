@@ -52,8 +52,10 @@ type response struct {
 	undoLost bool
 	// desk is the decision that is waited for, and those before.
 	desk
-	// requester is who asked for a manual action, "" for a playbook's own.
+	// requester is who asked for a manual action, "" for a playbook's own, and forced
+	// says that it may take another action back.
 	requester string
+	forced    bool
 	// demanded is how the worker wants to be allowed what it refused to do, nil
 	// while it has refused nothing.
 	demanded *incident.Approval

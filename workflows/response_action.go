@@ -56,7 +56,7 @@ func requested(ctx workflow.Context, in signals.ManualInput) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	r.requester, r.action = in.Requester, in.Action
+	r.requester, r.action, r.forced = in.Requester, in.Action, in.Force
 	r.page.Incident.ID = r.page.WorkflowID
 	return r, nil
 }

@@ -39,6 +39,8 @@ func (r *Route) checkAction(wrong func(field, format string, args ...any)) {
 		}
 	case !known && (catalogue.Nearest(r.Action) != "" || !catalogue.WellFormed(r.Action)):
 		wrong("action", "%s, or %s", catalogue.Unknown(r.Action), ActionAuto)
+	case catalogue.IsUndo(r.Action):
+		wrong("action", "%s takes another action back: must be an action that is executed (auto_undo_after undoes one by itself)", r.Action)
 	case known:
 		r.checkParameters(action, wrong)
 	}

@@ -24,7 +24,15 @@ func TestAMistakeInARoutesActionIsNamedWithWhatIsAccepted(t *testing.T) {
 			func(r *incident.Route) { r.Action, r.Parameters = "KILL_CONTAINER", map[string]string{"force": "true"} },
 			"parameters.force", "KILL_CONTAINER has no such parameter; want some of host.id, container.id",
 		},
-		"parameter that nobody tells": {func(r *incident.Route) { r.Action = "DELETE_NETWORK_POLICY" }, "parameters.network_policy_name", "it is missing"},
+		"parameter that no incident has": {
+			func(r *incident.Route) {
+				r.Action, r.Parameters = "FETCH_CLOUD_LOGS", map[string]string{"fromTimestamp": "'1'"}
+			},
+			"parameters.toTimestamp", "it is missing",
+		},
+		"undo action":             {func(r *incident.Route) { r.Action = "DELETE_NETWORK_POLICY" }, "action", "takes another action back"},
+		"undo action of Sysdig's": {func(r *incident.Route) { r.Action = "UNDO_SOMETHING_NEW" }, "action", "takes another action back"},
+		"undo action, auto undo":  {func(r *incident.Route) { r.Action = "UNPAUSE_CONTAINER" }, "action", "takes another action back"},
 		"expression": {
 			func(r *incident.Route) {
 				r.Action, r.Parameters = "FILE_ACQUIRE", map[string]string{"path.absolute": "incident.fil.path"}
