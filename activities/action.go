@@ -38,6 +38,8 @@ type ActionInput struct {
 	// Since is a time before it can have been submitted. Zero means the last two
 	// weeks.
 	Since time.Time `json:"since,omitzero"`
+	// NotAfter is until when it may be submitted; zero means at any time.
+	NotAfter time.Time `json:"not_after,omitzero"`
 	// Resumed says that an earlier run may have submitted it already.
 	Resumed bool `json:"resumed,omitzero"`
 	// Claim is what the incident says of who approved it.
@@ -155,6 +157,10 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	clean := actionProgress{CleanAttempt: attempt}
 	if in.Undo == "" && !in.Forced && catalogue.IsUndo(in.Action) {
 		return clean, temporal.NewNonRetryableApplicationError(signals.UndoOnly(in.Action).Error(), ErrRefused, nil)
+	}
+	if !in.NotAfter.IsZero() && time.Now().After(in.NotAfter) {
+		return clean, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%s may not be submitted after %s", in.Action, in.NotAfter.UTC().Format(time.RFC3339)), ErrOutdated, nil)
 	}
 	if err := a.isOf(ctx, in); err != nil {
 		return clean, err

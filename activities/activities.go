@@ -64,6 +64,7 @@ type Activities struct {
 	Stall time.Duration
 
 	witnesses witnesses
+	units     startUnits
 }
 
 // Defaults of Activities.

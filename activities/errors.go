@@ -32,6 +32,8 @@ const (
 	ErrFrozen = "frozen"
 	// ErrProtected: the target is never contained, approved or not.
 	ErrProtected = "protected"
+	// ErrOutdated: the process to kill was stated too long ago, and may be another one.
+	ErrOutdated = "outdated"
 	// ErrIncidentWanted: the worker has rules that look at the incident, which the
 	// claim lacks. It is to be sent again with it.
 	ErrIncidentWanted = "incident-wanted"

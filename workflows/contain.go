@@ -34,6 +34,9 @@ func (r *response) execute(ctx workflow.Context) error {
 		Resumed:    r.reset,
 		Claim:      r.claim(request.Action),
 	}
+	if request.Action == actionKillProcess {
+		in.NotAfter = r.seenAt().Add(r.maxProcessAge())
+	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution
 	err := unanswered(r.claiming(&in.Claim, func() error {

@@ -311,8 +311,8 @@ func TestAnIncidentThatMovedOnWaitsForTheFieldsThatItAskedFor(t *testing.T) {
 func TestAFieldThatComesLaterDoesNotChangeTheActionOfAnIncidentThatMovedOn(t *testing.T) {
 	t.Parallel()
 	event := miner()
-	event.Host.ID, event.Container = "", incident.Container{}
 	one := newBench(t)
+	event.Host.ID, event.Container, event.OccurredAt = "", incident.Container{}, one.Now()
 	one.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
 	one.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"container.id": "6949e5f10829"}})
 	one.suggest(2 * time.Minute)

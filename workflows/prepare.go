@@ -38,6 +38,7 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, errors.Join(err, absent))
 	}
+	r.fillProcess(ctx, given)
 	return action, ""
 }
 

@@ -119,7 +119,9 @@ func TestTheProcessThatIsAskedAboutIsTheOneThatIsKilled(t *testing.T) {
 	b := newBench(t)
 	in := respondInput("KILL_PROCESS")
 	in.Route.Parameters = map[string]string{"process.id": "815"}
-	page := b.run(workflows.Respond, in, everything())
+	event := everything()
+	event.OccurredAt = b.Now()
+	page := b.run(workflows.Respond, in, event)
 	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "KILL_PROCESS 815 on container")
 }
 
@@ -975,9 +977,12 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
 			in.Parameters["contaner.id"] = "x"
 		}, `CAPTURE has no parameter "contaner.id"`},
-		"two hosts":           {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
-		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
-		"parameter not given": {func(in *signals.ManualInput) { in.Action, in.Force = "FILE_UNQUARANTINE", true; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
+		"two hosts":         {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
+		"unknown parameter": {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
+		"parameter not given": {func(in *signals.ManualInput) {
+			in.Action, in.Force = "FILE_UNQUARANTINE", true
+			in.Parameters["path.absolute"] = "/x"
+		}, "quarantined_file_path is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

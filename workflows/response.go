@@ -74,7 +74,8 @@ type response struct {
 	// being called.
 	calls, calling int
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
-	needed []string
+	needed  []string
+	killing killing
 	// failed is why the last action failed for good, nil after a success.
 	failed error
 	// returned is set when the detection returned after its containment.

@@ -97,12 +97,16 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	if in.Parameters["process.id"] != "" || in.Parameters[fieldPID] != "" {
+		r.stated(ctx, fieldPID)
+	}
 	if v := r.require(ctx, action.Fields(expressions(given))); v != approved {
 		return nil, v.outcome()
 	}
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	r.fillProcess(ctx, given)
 	return func() (signals.Page, error) { return r.actByHand(ctx, action) }, ""
 }
 

@@ -244,7 +244,7 @@ func TestCryptoMinerOnTheHostItselfKillsTheProcess(t *testing.T) {
 	b := newBench(t)
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	event := miner()
-	event.Container = incident.Container{}
+	event.Container, event.OccurredAt = incident.Container{}, b.Now()
 	page := b.run(workflows.CryptoMiner, minerInput(), event)
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, "KILL_PROCESS", b.executed[0].Action)

@@ -77,6 +77,7 @@ var fields = []field{
 	textField("cloud.region", func(i *Incident) *string { return &i.Cloud.Region }),
 	textField("cloud.instance", func(i *Incident) *string { return &i.Cloud.Instance }),
 	{path: "process.pid", get: getPID, set: setPID},
+	{path: "process.start_time", get: getStartTime, set: setStartTime},
 	textField("process.name", func(i *Incident) *string { return &i.Process.Name }),
 	textField("process.cmdline", func(i *Incident) *string { return &i.Process.Cmdline }),
 	textField("process.cwd", func(i *Incident) *string { return &i.Process.Cwd }),
@@ -243,5 +244,21 @@ func setPID(i *Incident, v string) error {
 		return fmt.Errorf("value %q: want the number of a process on the host, 1 or more", v)
 	}
 	i.Process.PID = pid
+	return nil
+}
+
+func getStartTime(i *Incident) string {
+	if i.Process.StartTime == 0 {
+		return ""
+	}
+	return strconv.FormatInt(i.Process.StartTime, 10)
+}
+
+func setStartTime(i *Incident, v string) error {
+	at, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || at <= 0 {
+		return fmt.Errorf("value %q: must be the start of the process in Unix nanoseconds", v)
+	}
+	i.Process.StartTime = at
 	return nil
 }
