@@ -178,6 +178,7 @@ func TestAnIncidentThatMovesOnAsksTheSameOfSysdigAsOneThatStays(t *testing.T) {
 	process.Container = incident.Container{}
 	process.Process.PID = 9007199254740993
 	stays := newBench(t)
+	process.OccurredAt = stays.Now()
 	stays.at(time.Minute, signals.Approve, decision("ann"))
 	stays.run(workflows.CryptoMiner, minerInput(), process)
 

@@ -39,7 +39,7 @@ func everything() incident.Incident {
 		Cluster: "prod", Namespace: "shop", Pod: "web-1", WorkloadName: "web", WorkloadType: "deployment",
 	}
 	inc.Cloud = incident.Cloud{Provider: "aws", Account: "123456789012", Region: "us-east-1", Instance: "i-0abc"}
-	inc.User = "mallory"
+	inc.User, inc.OccurredAt = "mallory", time.Now()
 	inc.Fields = map[string]string{
 		"ct.user.arn": "arn:aws:iam::123456789012:user/mallory", "ct.user.identitytype": "IAMUser", "drop.file": "/tmp/dropped",
 		"image.size": "12", "nothing": "<NA>",

@@ -23,7 +23,9 @@ func TestTheDocumentationListsTheTable(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Response actions\n\n" +
 		"What Firebreak knows of Sysdig's response actions (`internal/catalogue`). A parameter in bold is required; behind the arrow stands\n" +
-		"the incident's field that it is taken from, or its value when nothing is said. Everything else a route or `firebreak act` has to give.\n\n" +
+		"the incident's field that it is taken from, or its value when nothing is said. Everything else a route or `firebreak act` has to give.\n" +
+		"KILL_PROCESS's startTime is `process.start_time` where the event has it and the account's catalogue names the unit. What undoes\n" +
+		"another action is done by `firebreak undo`, not by a route; `firebreak act` submits it only with `--force`.\n\n" +
 		"| action | class | undone by | parameters |\n|---|---|---|---|\n")
 	for _, a := range catalogue.All() {
 		undone := a.UndoneBy
