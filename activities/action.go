@@ -30,8 +30,16 @@ type ActionInput struct {
 	// Undo is the execution that is to be undone, "" where the action is to be
 	// carried out.
 	Undo string `json:"undo,omitzero"`
+	// Forced says that an action which takes another one back was asked for by
+	// itself on purpose.
+	Forced bool `json:"forced,omitzero"`
 	// Tenant is the Sysdig account, "" for the one that there is.
 	Tenant string `json:"tenant,omitzero"`
+	// Since is a time before it can have been submitted. Zero means the last two
+	// weeks.
+	Since time.Time `json:"since,omitzero"`
+	// NotAfter is until when it may be submitted; zero means at any time.
+	NotAfter time.Time `json:"not_after,omitzero"`
 	// Resumed says that an earlier run may have submitted it already.
 	Resumed bool `json:"resumed,omitzero"`
 	// Claim is what the incident says of who approved it.
@@ -81,10 +89,11 @@ type actionProgress struct {
 // execution to its end.
 //
 // Sysdig does not promise to recognise a caller ID it has seen. So that nothing
-// is done twice, whoever may not be the first to submit looks the caller ID up
-// before, and adopts the execution it finds; if none is found although a
-// submission may be on its way, it keeps looking for the time Settle before it
-// submits. A lookup that fails is retried; submitting without it never happens.
+// is done twice, an attempt that may not be the first to submit looks the caller ID
+// up before, and adopts the oldest execution. If it finds none although a
+// submission may be on its way, it keeps looking for the time Settle, and submits
+// only if the token is known to see executions of the action; else the result is
+// ErrAmbiguous, see visible. A look-up that fails is retried; it is never left out.
 // A conflict may mean that Sysdig does recognise the caller ID: it is looked up,
 // too, before it counts as a refusal.
 //
@@ -146,6 +155,13 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 	}
 	// Not before: what an earlier attempt has submitted is followed in any case.
 	clean := actionProgress{CleanAttempt: attempt}
+	if in.Undo == "" && !in.Forced && catalogue.IsUndo(in.Action) {
+		return clean, temporal.NewNonRetryableApplicationError(signals.UndoOnly(in.Action).Error(), ErrRefused, nil)
+	}
+	if !in.NotAfter.IsZero() && time.Now().After(in.NotAfter) {
+		return clean, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%s may not be submitted after %s", in.Action, in.NotAfter.UTC().Format(time.RFC3339)), ErrOutdated, nil)
+	}
 	if err := a.isOf(ctx, in); err != nil {
 		return clean, err
 	}
@@ -219,6 +235,7 @@ func (a *Activities) isOf(ctx context.Context, in ActionInput) error {
 	if err != nil {
 		return toTemporal("look up what is to be undone", err)
 	}
+	a.witnesses.add(account, execution)
 	if !strings.EqualFold(execution.ActionType, in.Action) {
 		return temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("execution %s is of %s, not of %s", in.Undo, execution.ActionType, in.Action), ErrRefused, nil)
@@ -259,23 +276,49 @@ func (a *Activities) submit(ctx context.Context, in ActionInput) (*sysdig.Execut
 	return account.Submit(ctx, sysdig.Submission{ActionType: in.Action, CallerID: in.CallerID, Parameters: in.Parameters})
 }
 
-// find looks an execution up by its caller ID.
+// find looks an execution up by its caller ID. It returns nil if there surely is
+// none. Settled says that this is known already: the last attempt had no effect, and
+// those before it were looked up.
 func (a *Activities) find(ctx context.Context, in ActionInput, settled bool) (*sysdig.Execution, error) {
-	return lookFor(ctx, a, settled, func() (*sysdig.Execution, error) {
-		account, err := a.sysdig(in.Tenant)
-		if err != nil {
-			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
-		}
-		executions, err := account.ExecutionsByCaller(ctx, in.CallerID)
-		if err != nil {
-			return nil, unknowable("look up "+in.Action+" by its caller ID", err)
-		}
-		if len(executions) == 0 {
-			return nil, nil
-		}
-		// More than one cannot come from here; the first is the oldest claim.
-		return &executions[0], nil
-	})
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return nil, unknowable("look up "+in.Action+" by its caller ID", err)
+	}
+	look := func() (*sysdig.Execution, error) { return a.lookUp(ctx, account, in) }
+	found, err := lookFor(ctx, a, settled, look)
+	if err != nil || found != nil || settled {
+		return found, err
+	}
+	// The token must see executions before and after a look, in case its permission
+	// was withdrawn or granted meanwhile.
+	if err := a.visible(ctx, account, in); err != nil {
+		return nil, err
+	}
+	if found, err = look(); err != nil || found != nil {
+		return found, err
+	}
+	return nil, a.visible(ctx, account, in)
+}
+
+// defaultLookBack is the longest time that one list of Sysdig covers.
+const defaultLookBack = 14 * 24 * time.Hour
+
+// lookUp is one look for an execution by its caller ID.
+func (a *Activities) lookUp(ctx context.Context, account *sysdig.Client, in ActionInput) (*sysdig.Execution, error) {
+	from, to := in.Since.Add(-clockSkew), time.Now().Add(clockSkew)
+	if in.Since.IsZero() {
+		from = to.Add(-defaultLookBack)
+	}
+	executions, err := account.ExecutionsByCaller(ctx, in.CallerID, from, to)
+	if err != nil {
+		return nil, unknowable("look up "+in.Action+" by its caller ID", err)
+	}
+	if len(executions) == 0 {
+		return nil, nil
+	}
+	a.witnesses.add(account, &executions[0])
+	// More than one cannot come from here; the oldest has the first claim.
+	return &executions[0], nil
 }
 
 // lookFor looks for what an earlier attempt may have begun. Unless that is
@@ -311,6 +354,7 @@ func (a *Activities) follow(ctx context.Context, in ActionInput, progress action
 			return Execution{}, unknowable("follow "+in.Action, err)
 		case execution.Done():
 			a.endTurn(ctx, in.turn(), in.CallerID)
+			a.witnesses.add(account, execution)
 			if !execution.Succeeded() {
 				return Execution{}, temporal.NewNonRetryableApplicationError(
 					fmt.Sprintf("%s: Sysdig reports %s: %s", in.Action, execution.Status, reason(execution)), in.failure(execution), nil)

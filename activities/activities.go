@@ -63,6 +63,9 @@ type Activities struct {
 	// Stall is how long a download may stand still before it counts as broken off.
 	// Zero means DefaultStall.
 	Stall time.Duration
+
+	witnesses witnesses
+	units     startUnits
 }
 
 // Defaults of Activities.

@@ -63,8 +63,8 @@ type Capture struct {
 // together ask apart, or all but one would miss every turn.
 const outstandingDelay = 5 * time.Second
 
-// clockSkew is how far Sysdig's clock may be from ours when a capture is looked
-// for: to miss one would mean to take it twice.
+// clockSkew is how far Sysdig's clock may be from ours when a capture or an
+// execution is looked for: to miss one would mean to create it twice.
 const clockSkew = time.Hour
 
 // TurnOf returns the names under which the guard knows a host whose captures take

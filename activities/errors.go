@@ -38,6 +38,8 @@ const (
 	// ErrCaptureTurn: the host's turn for a capture is not free. It is retried, and
 	// nothing was submitted.
 	ErrCaptureTurn = "capture-turn"
+	// ErrOutdated: the process to kill was stated too long ago, and may be another one.
+	ErrOutdated = "outdated"
 	// ErrIncidentWanted: the worker has rules that look at the incident, which the
 	// claim lacks. It is to be sent again with it.
 	ErrIncidentWanted = "incident-wanted"

@@ -42,7 +42,7 @@ func calls() []call {
 			return err
 		}, activities.ToTemporal},
 		{"look up", false, false, func(ctx context.Context, c *sysdig.Client) error {
-			_, err := c.ExecutionsByCaller(ctx, "caller")
+			_, err := c.ExecutionsByCaller(ctx, "caller", time.Now().Add(-time.Minute), time.Now())
 			return err
 		}, activities.Unknowable},
 		{"follow", false, false, func(ctx context.Context, c *sysdig.Client) error {

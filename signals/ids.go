@@ -130,9 +130,8 @@ func subject(inc *incident.Incident) string {
 // incidents.
 func tenantPart(tenant string) string { return "tenant=" + part(tenant) }
 
-// ManualID is the workflow ID of a manual action, for example
-// "action:KILL_CONTAINER:node-1:6949e5f10829": who asks for the same action on
-// the same target while one is under way is told of that one.
+// ManualID is the readable part of a manual action's workflow ID, for example
+// "action:KILL_CONTAINER:node-1:6949e5f10829".
 func ManualID(action string, target ...string) string {
 	parts := []string{part(action)}
 	for _, value := range target {

@@ -1,6 +1,7 @@
 package signals_test
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -161,8 +162,8 @@ func TestAManualActionIsAskedForInEachTenantByItself(t *testing.T) {
 		}
 		return in.WorkflowID()
 	}
-	require.Equal(t, "action:KILL_CONTAINER:node-1:6949e5f10829", id("", ""))
-	require.Equal(t, "action:KILL_CONTAINER:node-1:6949e5f10829:tenant=acme", id("acme", ""))
+	require.Regexp(t, "^action:KILL_CONTAINER:node-1:6949e5f10829:[0-9a-f]{12}$", id("", ""))
+	require.Equal(t, id("", "")+":tenant=acme", id("acme", ""))
 	of := "crypto-miner:tenant=acme:node-1:6949e5f10829"
 	require.Equal(t, id("", of), id("acme", of), "an incident has its own")
 }
@@ -173,7 +174,7 @@ func TestAManualActionHasTheIDOfWhatItIsAbout(t *testing.T) {
 		Action: "KILL_CONTAINER", Incident: "crypto-miner:node-1:host",
 		Parameters: map[string]signals.Scalar{"container.id": "../x", "host.name": "node-1", "host.id": "node-1", "reason": "mine"},
 	}
-	require.Regexp(t, `^action:KILL_CONTAINER:crypto-miner:node-1:host:node-1:\.\._x_[0-9a-f]{8}$`, in.WorkflowID())
+	require.Regexp(t, `^action:KILL_CONTAINER:crypto-miner:node-1:host:node-1:\.\._x_[0-9a-f]{8}:[0-9a-f]{12}$`, in.WorkflowID())
 	require.Regexp(t, `^action:KILL_CONTAINER:\.\._[0-9a-f]{8}$`, signals.ManualID("KILL_CONTAINER", ".."), "it names no folder that there is")
 	in.Undo = "x-1"
 	require.Equal(t, "action:KILL_CONTAINER:undo:x-1", in.WorkflowID(), "an execution is what it is, of whatever incident")
@@ -193,4 +194,59 @@ func TestFairnessKeyIsTheTenant(t *testing.T) {
 			require.Equal(t, test.want, signals.FairnessKey(test.tenant))
 		})
 	}
+}
+
+func TestManualActionsThatDifferInAnyParameterHaveTwoIDs(t *testing.T) {
+	t.Parallel()
+	type parameters = map[string]signals.Scalar
+	snapshot := parameters{"kubernetes.cluster.name": "c", "kubernetes.namespace.name": "n", "kubernetes.persistentvolume.claim.name": "data-0"}
+	with := func(name string, value signals.Scalar) parameters {
+		all := maps.Clone(snapshot)
+		all[name] = value
+		return all
+	}
+	seen := map[string]string{}
+	for name, in := range map[string]signals.ManualInput{
+		"a claim":               {Action: "KUBERNETES_VOLUME_SNAPSHOT", Parameters: snapshot},
+		"another claim":         {Action: "KUBERNETES_VOLUME_SNAPSHOT", Parameters: with("kubernetes.persistentvolume.claim.name", "data-1")},
+		"a workload type":       {Action: "KUBERNETES_VOLUME_SNAPSHOT", Parameters: with("kubernetes.workload.type", "deployment")},
+		"another workload type": {Action: "KUBERNETES_VOLUME_SNAPSHOT", Parameters: with("kubernetes.workload.type", "statefulset")},
+		"a snapshot":            {Action: "KUBERNETES_DELETE_VOLUME_SNAPSHOT", Force: true, Parameters: with("kubernetes.volume.snapshot.name", "s-1")},
+		"another snapshot":      {Action: "KUBERNETES_DELETE_VOLUME_SNAPSHOT", Force: true, Parameters: with("kubernetes.volume.snapshot.name", "s-2")},
+		"a network policy":      {Action: "DELETE_NETWORK_POLICY", Force: true, Parameters: with("network_policy_name", "p-1")},
+		"another policy":        {Action: "DELETE_NETWORK_POLICY", Force: true, Parameters: with("network_policy_name", "p-2")},
+		"a region":              {Action: "FETCH_CLOUD_LOGS", Parameters: with("cloudProvider.region", "eu-1")},
+		"another region":        {Action: "FETCH_CLOUD_LOGS", Parameters: with("cloudProvider.region", "eu-2")},
+		"a time":                {Action: "FETCH_CLOUD_LOGS", Parameters: with("fromTimestamp", "1")},
+		"another time":          {Action: "FETCH_CLOUD_LOGS", Parameters: with("fromTimestamp", "2")},
+		"a container of a pod":  {Action: "GET_LOGS", Parameters: with("kubernetes.container.name", "web")},
+		"another of the pod":    {Action: "GET_LOGS", Parameters: with("kubernetes.container.name", "db")},
+		"an incident":           {Action: "GET_LOGS", Parameters: snapshot, Incident: "capture:node-1:host"},
+		"a long text":           {Action: "FILE_ACQUIRE", Parameters: with("path.absolute", signals.Scalar(strings.Repeat("a", 500)))},
+		"another long text":     {Action: "FILE_ACQUIRE", Parameters: with("path.absolute", signals.Scalar(strings.Repeat("a", 499)+"b"))},
+		"a capture":             {Action: "CAPTURE", Parameters: snapshot, Capture: &incident.CaptureOptions{Filter: "a"}},
+		"another capture":       {Action: "CAPTURE", Parameters: snapshot, Capture: &incident.CaptureOptions{Filter: "b"}},
+	} {
+		id := in.WorkflowID()
+		require.Empty(t, seen[id], name)
+		seen[id] = name
+		require.LessOrEqual(t, len(id), 255)
+
+		again := in
+		again.Parameters, again.Requester, again.Reason, again.Force = maps.Clone(in.Parameters), "bob", "as well", !in.Force
+		require.Equal(t, id, again.WorkflowID(), "the same again")
+	}
+}
+
+func TestUndoActionIsRefusedByItself(t *testing.T) {
+	t.Parallel()
+	in := signals.ManualInput{Action: "START_CONTAINER", Requester: "ann"}
+	require.ErrorContains(t, in.Check(), "START_CONTAINER takes STOP_CONTAINER back")
+	require.ErrorContains(t, in.Check(), "firebreak undo")
+	in.Force = true
+	require.NoError(t, in.Check())
+	in = signals.ManualInput{Action: "UNDO_SOMETHING_NEW", Requester: "ann"}
+	require.ErrorContains(t, in.Check(), "firebreak undo")
+	in = signals.ManualInput{Action: "STOP_CONTAINER", Undo: "x-1", Requester: "ann"}
+	require.NoError(t, in.Check(), "that is how it is done")
 }

@@ -1,10 +1,12 @@
 package signals
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
+	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
 )
 
@@ -32,6 +34,9 @@ type ManualInput struct {
 	// Undo is Sysdig's ID of an execution of Action that is to be undone, "" where
 	// Action is to be carried out.
 	Undo string `json:"undo,omitzero"`
+	// Force submits an action that takes another one back, see [catalogue.IsUndo], for
+	// example where the other one was not executed by Firebreak.
+	Force bool `json:"force,omitzero"`
 	// Tenant is the Sysdig account by its name in the configuration, "" for the one
 	// that there is. An Incident's own wins.
 	Tenant string `json:"tenant,omitzero"`
@@ -50,6 +55,8 @@ func (in *ManualInput) Check() error {
 		return fmt.Errorf("requester: %q: want the name of who asks, without blanks around it", in.Requester)
 	case len(in.Requester) > maxName:
 		return fmt.Errorf("requester: it has %d bytes; want at most %d", len(in.Requester), maxName)
+	case in.Undo == "" && !in.Force && catalogue.IsUndo(in.Action):
+		return UndoOnly(in.Action)
 	case in.Undo != "" && in.Capture != nil:
 		return fmt.Errorf("undo: a capture changes nothing that could be undone")
 	case in.Capture != nil && in.Action != "CAPTURE":
@@ -72,6 +79,17 @@ func (in *ManualInput) Check() error {
 	return nil
 }
 
+// UndoOnly is the error about an action that takes another one back and was asked
+// for by itself.
+func UndoOnly(action string) error {
+	undone := "another action"
+	if a, known := catalogue.Find(action); known {
+		undone = a.Undoes
+	}
+	return fmt.Errorf("action: %s takes %s back, and Sysdig does that by undoing its execution: use `firebreak undo ID` with the incident, or --force if there is no execution to undo",
+		action, undone)
+}
+
 // targets are the parameters that tell a target, in the order of an ID.
 var targets = []string{
 	"host.name", "host.id", "container.id", "process.id", "path.absolute", "file.path",
@@ -79,9 +97,13 @@ var targets = []string{
 	"cloudProvider.account.id", "cloudResourceName", "aws.instanceId", "ct.user", "user",
 }
 
-// WorkflowID is the ID under which the action is asked for: of the incident's
-// target, or of the parameters that tell one. So who asks for it again while it
-// waits is told of the request that there is.
+// maxReadable bounds the readable part of a manual action's ID, in bytes.
+const maxReadable = 200
+
+// WorkflowID is the ID under which the action is asked for: its target in words, and
+// a digest of all that it is asked with, the reason, the requester and Force aside. A
+// second request for the same action meets the one that waits. Two that differ in any
+// parameter do not meet. An undo is told by the execution alone.
 func (in *ManualInput) WorkflowID() string {
 	var target []string
 	if in.Incident != "" {
@@ -92,12 +114,23 @@ func (in *ManualInput) WorkflowID() string {
 			target = append(target, value)
 		}
 	}
+	var id string
 	if in.Undo != "" {
-		target = []string{"undo", in.Undo}
+		id = ManualID(in.Action, "undo", in.Undo)
+	} else {
+		id = ManualID(in.Action, target...)
+		id = id[:min(len(id), maxReadable)] + ":" + in.digest() // an ID is ASCII
 	}
-	id := ManualID(in.Action, target...)
 	if in.Tenant != "" && in.Incident == "" { // an incident's ID tells its own
 		id += ":" + tenantPart(in.Tenant)
 	}
 	return id
+}
+
+// digest tells two requests apart by all that they ask for.
+func (in *ManualInput) digest() string {
+	// encoding/json sorts the keys of a map. What is asked is texts and numbers, which
+	// can be encoded.
+	content, _ := json.Marshal([]any{in.Action, in.Incident, in.Parameters, in.Capture})
+	return digest(string(content))[:12]
 }

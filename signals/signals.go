@@ -340,6 +340,10 @@ type Request struct {
 	Need      int       `json:"need"`
 	Have      []string  `json:"have"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// SeenAt is when the process that KILL_PROCESS is to kill was last known to have
+	// its ID: the time of the event, or of a person's statement. Zero where there is
+	// none.
+	SeenAt time.Time `json:"seen_at,omitzero"`
 }
 
 // EventCount counts what an incident was told: distinct events, and repeated

@@ -21,6 +21,8 @@ type question struct {
 	parameters map[string]any
 	// text says what would be done, in plain words.
 	text string
+	// seenAt is when the process to kill was last known to have its ID.
+	seenAt time.Time
 	// waiting is the incident's state meanwhile.
 	waiting signals.State
 }
@@ -50,6 +52,7 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 		r.log(ctx, actorFirebreak, signals.KindCheck, "%s cannot be asked for: %s", q.action, err)
 		return rejected
 	}
+	request.SeenAt = q.seenAt.UTC()
 	chosen := r.policy(ctx, q.action, policy)
 	if chosen.Protected != "" {
 		r.failed = nil
@@ -73,7 +76,8 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 
 // policy is how a decision is asked for: as the route says, unless the worker
 // has a policy for the action; but always by a human after a failure or a
-// return, so that nothing loops by itself. The worker may also say that it need
+// return, so that nothing loops by itself, and after an analyst stated the process
+// again, which one person alone must not have killed. The worker may also say that it need
 // not be asked for, because the target is protected.
 func (r *response) policy(ctx workflow.Context, action string, p incident.Approval) activities.Choice {
 	choice := activities.Choice{Approval: p}
@@ -93,7 +97,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		}
 		choice = chosen
 	}
-	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
+	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned || r.killing.late) {
 		choice.Mode = incident.ModeOne
 	}
 	return choice

@@ -42,7 +42,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	r := &response{
 		in:       signals.Input{Approvers: signals.Approvers{Trust: signals.TrustListed, Analysts: []string{"ann"}}},
 		page:     signals.Page{RunID: "run-1", Incident: incident.Incident{ID: "event-1"}, Evidence: []string{"a"}, WarRoom: []signals.Entry{}},
-		openedAt: noon, reset: true, action: actionKillContainer, requester: "eve", demanded: &incident.Approval{Mode: incident.ModeTwo},
+		openedAt: noon, reset: true, action: actionKillContainer, requester: "eve", forced: true, killing: killing{noon, true, true}, demanded: &incident.Approval{Mode: incident.ModeTwo},
 		desk:     desk{open: true, decided: map[string]string{"0123": "decided"}, last: "0123", asks: 3},
 		failed:   temporal.NewNonRetryableApplicationError("no answer", activities.ErrAmbiguous, errors.New("cause")),
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
@@ -65,6 +65,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 	for _, of := range []struct{ before, after any }{
 		{r, again},
 		{&r.desk, &again.desk},
+		{&r.killing, &again.killing},
 		{r.approval, again.approval},
 		{&r.approval.clock, &again.approval.clock},
 	} {

@@ -29,8 +29,13 @@ func (r *response) execute(ctx workflow.Context) error {
 		CallerID:   signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, request.ID),
 		Parameters: request.Parameters,
 		Tenant:     r.in.Tenant,
+		Since:      r.openedAt,
+		Forced:     r.forced,
 		Resumed:    r.reset,
 		Claim:      r.claim(request.Action),
+	}
+	if request.Action == actionKillProcess {
+		in.NotAfter = r.seenAt().Add(r.maxProcessAge())
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)
 	var done activities.Execution

@@ -23,7 +23,7 @@ func (r *response) require(ctx workflow.Context, fields []string) verdict {
 		if v := r.lookFor(ctx, fields); v != undecided {
 			return v
 		}
-		r.needed = fields
+		r.needed = append([]string{}, fields...) // not nil: it is what is asked for
 	case here:
 		// It need not be this time that the earlier run asked: see prepare.
 		if r.needed == nil { // as earlier versions carried it
@@ -41,11 +41,13 @@ func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 	if r.complete(ctx, fields) {
 		return approved
 	}
-	r.enrich(ctx)
-	if r.complete(ctx, fields) {
-		return approved
+	if len(r.page.Incident.Missing(fields...)) > 0 { // Sysdig cannot tell whether a process is still the same
+		r.enrich(ctx)
+		if r.complete(ctx, fields) {
+			return approved
+		}
 	}
-	missing := r.page.Incident.Missing(fields...)
+	missing := r.missing(fields)
 	r.asks++
 	request, err := signals.NewRequest(actionAmend, r.page.Incident.Target(), map[string]any{"missing": strings.Join(missing, ", ")}, r.asks)
 	if err != nil {
@@ -55,13 +57,18 @@ func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 	policy := r.in.Route.Approval
 	policy.Mode = incident.ModeOne
 	r.approval = newApproval(request, policy, r.in.Approvers, "")
-	r.publish(ctx, fmt.Sprintf("fields are missing, please amend: %s", strings.Join(missing, ", ")), signals.NeedsFields)
+	text := "fields are missing, please amend: " + strings.Join(missing, ", ")
+	if r.killing.restate {
+		text += fmt.Sprintf(" (process.pid %d is %s)", r.page.Incident.Process.PID, r.age(ctx))
+	}
+	r.publish(ctx, text, signals.NeedsFields)
 	return undecided
 }
 
 // complete checks the required fields and says so.
 func (r *response) complete(ctx workflow.Context, fields []string) bool {
-	if missing := r.page.Incident.Missing(fields...); len(missing) > 0 {
+	r.checkProcess(ctx)
+	if missing := r.missing(fields); len(missing) > 0 {
 		r.log(ctx, actorFirebreak, signals.KindCheck, "missing: %s", strings.Join(missing, ", "))
 		return false
 	}
@@ -102,7 +109,7 @@ func (r *response) amendable() error {
 
 // amended settles the wait for missing fields once they are all there.
 func (r *response) amended(analyst string) {
-	if r.needed != nil && len(r.page.Incident.Missing(r.needed...)) == 0 && r.approval.verdict == undecided {
+	if r.needed != nil && len(r.missing(r.needed)) == 0 && r.approval.verdict == undecided {
 		r.approval.verdict, r.approval.by = approved, analyst
 	}
 }

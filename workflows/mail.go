@@ -312,6 +312,7 @@ func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment sig
 		err = r.amender().entitled(m.analyst)
 	}
 	amended := r.page.Incident
+	r.restated(&amended, amendment)
 	paths := workflow.DeterministicKeys(amendment.Fields)
 	for i := 0; err == nil && i < len(paths); i++ {
 		err = r.supply(&amended, paths[i], string(amendment.Fields[paths[i]]))
@@ -326,6 +327,7 @@ func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment sig
 		text := fmt.Sprintf("%s set to %q", path, signals.Clip(string(amendment.Fields[path]), maxQuoted))
 		told += "; " + text
 		r.log(ctx, m.analyst, signals.KindAmend, "%s%s", text, m.alias())
+		r.stated(ctx, path)
 	}
 	r.countedSignal(ctx, m, told[len("; "):])
 	r.amended(m.analyst)

@@ -68,6 +68,10 @@ type carried struct {
 	// Demanded is how the worker wants to be allowed what it refused to do.
 	Demanded    *incident.Approval `json:"demanded,omitempty"`
 	Requester   string             `json:"requester,omitzero"`
+	Forced      bool               `json:"forced,omitzero"`
+	StatedAt    time.Time          `json:"stated_at,omitzero"`
+	Restate     bool               `json:"restate,omitzero"`
+	Late        bool               `json:"late,omitzero"`
 	Returned    bool               `json:"returned,omitzero"`
 	ContainedAt time.Time          `json:"contained_at,omitzero"`
 	WatchUntil  time.Time          `json:"watch_until,omitzero"`
@@ -168,7 +172,8 @@ func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
 		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, UndoLost: r.undoLost, Calls: r.calls,
-		Decided: r.decided, Last: r.last, Asks: r.asks, Needed: r.needed, Demanded: r.demanded, Requester: r.requester,
+		Decided: r.decided, Last: r.last, Asks: r.asks, Needed: r.needed, Demanded: r.demanded, Requester: r.requester, Forced: r.forced,
+		StatedAt: r.killing.statedAt, Restate: r.killing.restate, Late: r.killing.late,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
 	}
@@ -200,6 +205,7 @@ func (r *response) resume() error {
 	}
 	r.reset = r.reset || c.Reset
 	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
+	r.forced, r.killing = c.Forced, killing{statedAt: c.StatedAt, restate: c.Restate, late: c.Late}
 	r.described, r.parameters, r.undos, r.undoLost, r.calls = c.Described, c.Parameters, c.Undos, c.UndoLost, c.Calls
 	r.needed = c.Needed
 	r.open = c.Page.Pending != nil

@@ -178,6 +178,7 @@ func TestAnIncidentThatMovesOnAsksTheSameOfSysdigAsOneThatStays(t *testing.T) {
 	process.Container, process.HostLevel = incident.Container{}, true
 	process.Process.PID = 9007199254740993
 	stays := newBench(t)
+	process.OccurredAt = stays.Now()
 	stays.at(time.Minute, signals.Approve, decision("ann"))
 	stays.run(workflows.CryptoMiner, minerInput(), process)
 
@@ -311,8 +312,8 @@ func TestAnIncidentThatMovedOnWaitsForTheFieldsThatItAskedFor(t *testing.T) {
 func TestAFieldThatComesLaterDoesNotChangeTheActionOfAnIncidentThatMovedOn(t *testing.T) {
 	t.Parallel()
 	event := miner()
-	event.Host.ID, event.Container, event.HostLevel = "", incident.Container{}, true
 	one := newBench(t)
+	event.Host.ID, event.Container, event.HostLevel, event.OccurredAt = "", incident.Container{}, true, one.Now()
 	one.enrich = func() (activities.Enrichment, error) { return activities.Enrichment{}, nil }
 	one.at(time.Minute, signals.Amend, map[string]any{"analyst": "ann", "fields": map[string]any{"container.id": "6949e5f10829"}})
 	one.suggest(2 * time.Minute)

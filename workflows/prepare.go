@@ -43,6 +43,7 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	r.fillProcess(ctx, given)
 	return action, ""
 }
 

@@ -147,7 +147,7 @@ func (r *response) recordByAction(ctx workflow.Context, name, container, filter 
 	}
 	var a *activities.Activities
 	var done activities.Execution
-	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
+	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Since: r.openedAt, Resumed: r.reset, Claim: claim}
 	err = unanswered(r.claiming(&in.Claim, func() error {
 		return r.do(patient(ctx, turnDeadline(claim.First), "Capture "+captureTarget(&inc, options)), a.ExecuteAction, in, &done)
 	}))

@@ -71,12 +71,26 @@ func (r *response) contain(ctx workflow.Context, action *catalogue.Action) (sign
 // it was not carried out.
 func (r *response) carryOut(ctx workflow.Context, action *catalogue.Action) (stop signals.State) {
 	for {
-		if v := r.ask(ctx, containRequest(action.Name, r.parameters, r.page.Incident), r.in.Route.Approval); v != approved {
+		q := containRequest(action.Name, r.parameters, r.page.Incident)
+		if action.Name == actionKillProcess {
+			q.seenAt = r.seenAt()
+			q.text += ", " + r.age(ctx)
+		}
+		if v := r.ask(ctx, q, r.in.Route.Approval); v != approved {
 			return r.deniedOutcome(v)
 		}
-		err := r.during(ctx, stateOf(action), r.execute)
-		if err == nil {
-			return ""
+		var err error
+		outdated := r.outdated(ctx) // the approval took long
+		if !outdated {
+			if err = r.during(ctx, stateOf(action), r.execute); err == nil {
+				return ""
+			}
+		}
+		if outdated || isOutdated(err) { // or no worker came to it in time
+			if stop := r.restateProcess(ctx, action); stop != "" {
+				return stop
+			}
+			continue
 		}
 		r.failure(ctx, action.Name, err)
 		if isProtected(err) {

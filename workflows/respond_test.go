@@ -39,7 +39,7 @@ func everything() incident.Incident {
 		Cluster: "prod", Namespace: "shop", Pod: "web-1", WorkloadName: "web", WorkloadType: "deployment",
 	}
 	inc.Cloud = incident.Cloud{Provider: "aws", Account: "123456789012", Region: "us-east-1", Instance: "i-0abc"}
-	inc.User = "mallory"
+	inc.User, inc.OccurredAt = "mallory", time.Now()
 	inc.Fields = map[string]string{
 		"ct.user.arn": "arn:aws:iam::123456789012:user/mallory", "ct.user.identitytype": "IAMUser", "drop.file": "/tmp/dropped",
 		"image.size": "12", "nothing": "<NA>",
@@ -171,7 +171,9 @@ func TestTheProcessThatIsAskedAboutIsTheOneThatIsKilled(t *testing.T) {
 	b := newBench(t)
 	in := respondInput("KILL_PROCESS")
 	in.Route.Parameters = map[string]string{"process.id": "815"}
-	page := b.run(workflows.Respond, in, everything())
+	event := everything()
+	event.OccurredAt = b.Now()
+	page := b.run(workflows.Respond, in, event)
 	require.Contains(t, strings.Join(texts(page, signals.KindRequest), "\n"), "KILL_PROCESS 815 on container")
 }
 
@@ -1012,6 +1014,7 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 		edit func(*signals.ManualInput)
 		want string
 	}{
+		"an undo action":     {func(in *signals.ManualInput) { in.Action = "START_CONTAINER" }, "firebreak undo"},
 		"no action":          {func(in *signals.ManualInput) { in.Action = "" }, "action: it is missing"},
 		"nobody asks":        {func(in *signals.ManualInput) { in.Requester = "" }, `requester: "": want the name`},
 		"a name without end": {func(in *signals.ManualInput) { in.Requester = strings.Repeat("a", 200) }, "requester: it has 200 bytes; want at most 128"},
@@ -1026,9 +1029,12 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
 			in.Parameters["contaner.id"] = "x"
 		}, `CAPTURE has no parameter "contaner.id"`},
-		"two hosts":           {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
-		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
-		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
+		"two hosts":         {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
+		"unknown parameter": {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
+		"parameter not given": {func(in *signals.ManualInput) {
+			in.Action, in.Force = "FILE_UNQUARANTINE", true
+			in.Parameters["path.absolute"] = "/x"
+		}, "quarantined_file_path is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -52,8 +52,10 @@ type response struct {
 	undoLost bool
 	// desk is the decision that is waited for, and those before.
 	desk
-	// requester is who asked for a manual action, "" for a playbook's own.
+	// requester is who asked for a manual action, "" for a playbook's own, and forced
+	// says that it may take another action back.
 	requester string
+	forced    bool
 	// demanded is how the worker wants to be allowed what it refused to do, nil
 	// while it has refused nothing.
 	demanded *incident.Approval
@@ -74,7 +76,8 @@ type response struct {
 	// steps are the activities of this run.
 	steps steps
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
-	needed []string
+	needed  []string
+	killing killing
 	// failed is why the last action failed for good, nil after a success.
 	failed error
 	// returned is set when the detection returned after its containment.

@@ -56,7 +56,7 @@ func requested(ctx workflow.Context, in signals.ManualInput) (*response, error) 
 	if err != nil {
 		return nil, err
 	}
-	r.requester, r.action = in.Requester, in.Action
+	r.requester, r.action, r.forced = in.Requester, in.Action, in.Force
 	r.page.Incident.ID = r.page.WorkflowID
 	return r, nil
 }
@@ -97,6 +97,9 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	if in.Parameters["process.id"] != "" || in.Parameters[fieldPID] != "" {
+		r.stated(ctx, fieldPID)
+	}
 	if v := r.require(ctx, action.Fields(expressions(given))); v != approved {
 		return nil, v.outcome()
 	}
@@ -106,6 +109,7 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if err := scopeCapture(action.Name, r.in.Route.Capture, given, r.parameters); err != nil {
 		return nil, r.unprepared(ctx, err)
 	}
+	r.fillProcess(ctx, given)
 	return func() (signals.Page, error) { return r.actByHand(ctx, action) }, ""
 }
 

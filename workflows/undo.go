@@ -126,7 +126,7 @@ func (r *response) undo(ctx workflow.Context, analysts ...string) error {
 	in := activities.ActionInput{
 		Action:   last.Action,
 		CallerID: signals.CallerID(info.WorkflowExecution.ID, info.FirstRunID, fmt.Sprintf("undo %s %d", last.ExecutionID, r.undos)),
-		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Resumed: r.reset || again, Claim: claim,
+		Undo:     last.ExecutionID, Tenant: r.in.Tenant, Since: r.openedAt, Resumed: r.reset || again, Claim: claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "undoing %s: execution %s, caller ID %s", last.Action, last.ExecutionID, in.CallerID)
 	var done activities.Execution

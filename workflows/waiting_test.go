@@ -226,7 +226,7 @@ func TestAFreezeStopsTheKillOfAProcessToo(t *testing.T) {
 	by := &signals.Frozen{By: "bob", Reason: "maintenance", Since: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	b.vet = func(activities.VetInput) (activities.Vetting, error) { return activities.Vetting{Frozen: by}, nil }
 	onHost := miner()
-	onHost.Container, onHost.HostLevel = incident.Container{}, true
+	onHost.Container, onHost.HostLevel, onHost.OccurredAt = incident.Container{}, true, b.Now()
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	page := b.run(workflows.CryptoMiner, minerInput(), onHost)
 	require.Equal(t, signals.Expired, page.Outcome)

@@ -248,7 +248,7 @@ func TestCryptoMinerOnTheHostItselfKillsTheProcess(t *testing.T) {
 	b := newBench(t)
 	b.at(time.Minute, signals.Approve, decision("ann"))
 	event := miner()
-	event.Container, event.HostLevel = incident.Container{}, true
+	event.Container, event.HostLevel, event.OccurredAt = incident.Container{}, true, b.Now()
 	page := b.run(workflows.CryptoMiner, minerInput(), event)
 	require.Equal(t, signals.Contained, page.Outcome)
 	require.Equal(t, "KILL_PROCESS", b.executed[0].Action)

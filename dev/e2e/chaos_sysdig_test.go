@@ -187,6 +187,9 @@ func endpoint(r *http.Request) string {
 		return "download"
 	case strings.HasPrefix(at, captures):
 		return "await"
+	case strings.HasSuffix(at, "/permissions"):
+		// A refusal would leave them unknown, and an analyst would be asked.
+		return "permissions"
 	case at == "/api/sysdig":
 		return "find capture"
 	default:

@@ -58,7 +58,8 @@ func (f *installation) undone() int {
 func TestARouteCarriesOutEveryActionOfTheCatalogueOnce(t *testing.T) {
 	t.Parallel()
 	var routes strings.Builder
-	for _, action := range catalogue.All() {
+	all := slices.DeleteFunc(catalogue.All(), func(a catalogue.Action) bool { return a.Undoes != "" }) // those are undone
+	for _, action := range all {
 		parameters := []string{}
 		for _, name := range action.Nowhere() {
 			value := `'"given"'`
@@ -72,11 +73,11 @@ func TestARouteCarriesOutEveryActionOfTheCatalogueOnce(t *testing.T) {
 	}
 	f := install(t, shared, routes.String(), sysdigtest.Options{CaptureSize: 4 << 10})
 	f.worker()
-	for _, action := range catalogue.All() {
+	for _, action := range all {
 		i := f.open(telling(t, f, action.Name))
 		require.Equal(t, "respond:"+action.Name+":"+f.host.Name+":"+f.host.Containers[0], i.WorkflowID)
 	}
-	for _, action := range catalogue.All() {
+	for _, action := range all {
 		// Several of them find the container in another state than they need.
 		f.await(action.Name+" is carried out", func() bool { return f.actions(action.Name) > 0 })
 		require.Equal(t, 1, f.actions(action.Name), action.Name)

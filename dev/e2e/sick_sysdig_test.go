@@ -48,3 +48,20 @@ func TestASysdigThatHangsOrIsBusyForOneIncidentDelaysNoOther(t *testing.T) {
 		require.NotContains(t, []signals.State{signals.Contained, signals.Failed, signals.Ambiguous}, state)
 	}
 }
+
+// A token that may execute but not read sees no execution. That its list is empty
+// proves nothing after a submission whose answer was lost.
+func TestLostAnswerWithoutReadPermissionAsksAnAnalyst(t *testing.T) {
+	t.Parallel()
+	f := install(t, shared, minerRoute(`, approval: {mode: none}`), sysdigtest.Options{Deny: []sysdigtest.Permission{sysdigtest.ContainmentRead}})
+	f.starter()
+	f.worker()
+	f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: executions, Times: 1, ResetAfter: true})
+	i := f.openMiner()
+	i.awaitRequest("KILL_CONTAINER")
+	require.Equal(t, 1, f.killed(), "the submission took effect")
+	require.Equal(t, 1, f.sysdig.Requests(http.MethodPost, executions), "and was not repeated")
+	require.True(t, told(i.show(), signals.KindAction, "containment-response-actions.read"))
+	i.signal(signals.Reject, signals.Decision{Analyst: "ann", Reason: "it ran, as the host shows"})
+	require.Equal(t, signals.Ambiguous, i.page().Outcome)
+}

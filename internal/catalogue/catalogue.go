@@ -24,9 +24,41 @@ const (
 	DataGathering Class = "data-gathering"
 )
 
-// Permission is Sysdig's name of what a token needs to submit actions of the
-// class (Sysdig's public OpenAPI).
-func (c Class) Permission() string { return string(c) + "-response-actions.exec" }
+// Exec is Sysdig's name of the permission to submit and undo actions of the class,
+// and Read of the one to see their executions (Sysdig's public OpenAPI).
+func (c Class) Exec() string { return string(c) + "-response-actions.exec" }
+
+// Read is described at [Class.Exec].
+func (c Class) Read() string { return string(c) + "-response-actions.read" }
+
+// Classes are all classes.
+func Classes() []Class { return []Class{Containment, DataGathering} }
+
+// VisibleBy are the classes whose read permissions a token needs together, so that
+// a list which lacks an execution of the action, or of its undo, proves that there
+// is none. It is more than one where no source says which class Sysdig counts the
+// action to.
+func VisibleBy(action string, undo bool) []Class {
+	a, known := Find(action)
+	if !known || a.snapshot() || a.Name == "FETCH_CLOUD_LOGS" {
+		return Classes()
+	}
+	if reverse, known := Find(a.UndoneBy); undo && (!known || reverse.Class != a.Class) {
+		return Classes()
+	}
+	return []Class{a.Class}
+}
+
+// snapshot reports whether the action takes a snapshot or deletes one.
+func (a *Action) snapshot() bool { return strings.HasSuffix(a.Name, "VOLUME_SNAPSHOT") }
+
+// IsUndo reports whether the action takes another one back. Sysdig's public OpenAPI
+// says not to submit those: they are done by undoing the execution of the other. An
+// action that the table does not have is one if it is named like one.
+func IsUndo(action string) bool {
+	a, known := Find(action)
+	return known && a.Undoes != "" || !known && strings.HasPrefix(action, "UNDO_")
+}
 
 // Type is the type of a parameter's value.
 type Type string

@@ -23,7 +23,9 @@ func TestTheDocumentationListsTheTable(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Response actions\n\n" +
 		"What Firebreak knows of Sysdig's response actions (`internal/catalogue`). A parameter in bold is required; behind the arrow stands\n" +
-		"the incident's field that it is taken from, or its value when nothing is said. Everything else a route or `firebreak act` has to give.\n\n" +
+		"the incident's field that it is taken from, or its value when nothing is said. Everything else a route or `firebreak act` has to give.\n" +
+		"KILL_PROCESS's startTime is `process.start_time` where the event has it and the account's catalogue names the unit. What undoes\n" +
+		"another action is done by `firebreak undo`, not by a route; `firebreak act` submits it only with `--force`.\n\n" +
 		"| action | class | undone by | parameters |\n|---|---|---|---|\n")
 	for _, a := range catalogue.All() {
 		undone := a.UndoneBy
@@ -157,4 +159,42 @@ func TestAMisspeltActionIsSuggestedOrListed(t *testing.T) {
 	t.Parallel()
 	require.EqualError(t, catalogue.Unknown("kill-container"), `action "kill-container": want KILL_CONTAINER`)
 	require.ErrorContains(t, catalogue.Unknown("KILL_CONTAINR"), "want one of CAPTURE, CLOUD_VOLUME_SNAPSHOT, DELETE_NETWORK_POLICY")
+}
+
+func TestUndoActionsAreTold(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"START_CONTAINER": true, "UNPAUSE_CONTAINER": true, "FILE_UNQUARANTINE": true, "DELETE_NETWORK_POLICY": true,
+		"KUBERNETES_DELETE_VOLUME_SNAPSHOT": true, "IAM_UNQUARANTINE": true,
+		"UNDO_MAKE_PRIVATE_CLOUD_RESOURCE": true, "UNDO_CLOUD_VOLUME_SNAPSHOT": true,
+		"UNDO_SOMETHING_NEW": true, "SOMETHING_NEW": false, "": false,
+		"KILL_CONTAINER": false, "STOP_CONTAINER": false, "DELETE_POD": false, "CLOUD_VOLUME_SNAPSHOT": false,
+	} {
+		require.Equal(t, want, catalogue.IsUndo(name), name)
+	}
+}
+
+func TestExecutionsAreVisibleByTheirClasses(t *testing.T) {
+	t.Parallel()
+	both := catalogue.Classes()
+	for name, test := range map[string]struct {
+		action string
+		undo   bool
+		want   []catalogue.Class
+	}{
+		"a containment":               {"KILL_CONTAINER", false, []catalogue.Class{catalogue.Containment}},
+		"a containment's undo":        {"ISOLATE_NETWORK", true, []catalogue.Class{catalogue.Containment}},
+		"a file":                      {"FILE_ACQUIRE", false, []catalogue.Class{catalogue.DataGathering}},
+		"a capture":                   {"CAPTURE", false, []catalogue.Class{catalogue.DataGathering}},
+		"a snapshot":                  {"CLOUD_VOLUME_SNAPSHOT", false, both},
+		"a snapshot's undo":           {"KUBERNETES_VOLUME_SNAPSHOT", true, both},
+		"a snapshot's undo by itself": {"KUBERNETES_DELETE_VOLUME_SNAPSHOT", false, both},
+		"logs of a cloud":             {"FETCH_CLOUD_LOGS", false, both},
+		"an action that is not known": {"SOMETHING_NEW", false, both},
+		"undo of what has none":       {"KILL_CONTAINER", true, both},
+	} {
+		require.Equal(t, test.want, catalogue.VisibleBy(test.action, test.undo), name)
+	}
+	require.Equal(t, "containment-response-actions.read", catalogue.Containment.Read())
+	require.Equal(t, "data-gathering-response-actions.exec", catalogue.DataGathering.Exec())
 }

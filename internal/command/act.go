@@ -24,6 +24,7 @@ func (s *session) actCommand() *cobra.Command {
 		Use:   "act ACTION",
 		Short: "Have a response action carried out by hand",
 		Long: "Asks for a response action of Sysdig's, and waits until it waits for somebody's approval or has ended.\n" +
+			"An action that takes another one back, like START_CONTAINER, is refused: `firebreak undo` does that.\n" +
 			"Whoever asks does not count as an approver. Its parameters are given by their names at Sysdig, or told by\n" +
 			"an incident's fields: those of --incident, in whose war room the action is told, or those given as well,\n" +
 			"like host.name, by which the worker looks host.id up. A capture that is kept as evidence is `firebreak\n" +
@@ -41,6 +42,9 @@ func (s *session) actCommand() *cobra.Command {
 				return err
 			}
 			in.Action, in.Requester = args[0], from.analyst
+			if err := in.Check(); err != nil {
+				return &UsageError{err}
+			}
 			action, err := s.findAction(in.Action)
 			if err != nil {
 				return err
@@ -74,6 +78,7 @@ func (s *session) actCommand() *cobra.Command {
 	from.add(cmd)
 	addReason(cmd, &in.Reason)
 	addTenant(cmd, &in.Tenant)
+	cmd.Flags().BoolVar(&in.Force, "force", false, "submit an action that takes another one back, like START_CONTAINER, without an execution to undo")
 	cmd.Flags().StringVar(&in.Incident, "incident", "", "`ID` of the incident, open or closed, that tells the parameters that are not given")
 	cmd.Flags().StringArrayVar(&set, "param", nil, "`NAME=VALUE`, a parameter or a field of an incident, like container.id=6949e5f10829; may be repeated")
 	addSettings(cmd, flagTaskQueue)
@@ -149,9 +154,11 @@ func readParameter(action *catalogue.Action, name, value string) (string, error)
 		value = inc.Lookup(name)
 	}
 	if ofAction {
-		if _, err := p.Value(value); err != nil {
+		parsed, err := p.Value(value)
+		if err != nil {
 			return "", err
 		}
+		value = fmt.Sprint(parsed) // 0815 is 815
 	}
 	return value, nil
 }

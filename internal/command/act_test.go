@@ -24,7 +24,7 @@ const (
 	completed = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
 	failed    = enums.WORKFLOW_EXECUTION_STATUS_FAILED
 	fullID    = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	actionID  = "action:KILL_CONTAINER:node-1:6949e5f10829"
+	actionID  = "action:KILL_CONTAINER:node-1:6949e5f10829:1850d578853a"
 )
 
 // manual is a Temporal where a manual action can be started, beside an incident.
@@ -85,7 +85,7 @@ func TestAnActionByHandIsStartedAndSaysWhoIsToApproveIt(t *testing.T) {
 	m := newManual(newIncident(nil), running, awaitingApproval())
 	code, stdout, stderr := run(t, m.fakeTemporal, killByHand...)
 	require.Equal(t, 0, code, stderr)
-	require.Equal(t, `action        action:KILL_CONTAINER:node-1:6949e5f10829
+	require.Equal(t, `action        action:KILL_CONTAINER:node-1:6949e5f10829:1850d578853a
 run           run-a
 state         awaiting-approval
 pending       KILL_CONTAINER
@@ -93,7 +93,7 @@ pending       KILL_CONTAINER
   parameters  container.id=6949e5f10829
   approvals   0 of 1
   expires     2026-05-01 12:00:00Z
-  answer      firebreak approve action:KILL_CONTAINER:node-1:6949e5f10829 --request abcdef012345 --reason WHY
+  answer      firebreak approve action:KILL_CONTAINER:node-1:6949e5f10829:1850d578853a --request abcdef012345 --reason WHY
               by somebody other than ann
 `, stdout)
 	require.Empty(t, stderr)
@@ -165,7 +165,7 @@ func TestWhatAnIncidentDoesNotTellIsNamed(t *testing.T) {
 	i := newIncident(nil)
 	i.page.Incident.Host = incident.Host{MAC: "42:01:0a:80:00:05"}
 	m := newManual(i, running, awaitingApproval())
-	code, _, stderr := run(t, m.fakeTemporal, "act", "FILE_UNQUARANTINE", "--incident", minerID, "--reason", "r")
+	code, _, stderr := run(t, m.fakeTemporal, "act", "FILE_UNQUARANTINE", "--force", "--incident", minerID, "--reason", "r")
 	require.Equal(t, 2, code)
 	require.Equal(t, "firebreak: --param path.absolute is missing: want it; incident "+minerID+" does not tell file.path\n"+
 		"firebreak: --param quarantined_file_path is missing: want it; no incident tells it\n", stderr)
@@ -325,4 +325,14 @@ func TestAnActionHasEndedWhenItsReportIsStored(t *testing.T) {
 		_, _, stderr := run(t, m.fakeTemporal, killByHand...)
 		require.Equal(t, "firebreak: KILL_CONTAINER: no permission\n", stderr)
 	})
+}
+
+func TestActRefusesUndoActions(t *testing.T) {
+	t.Parallel()
+	for _, action := range []string{"START_CONTAINER", "DELETE_NETWORK_POLICY", "UNDO_SOMETHING_NEW"} {
+		code, _, stderr := run(t, &fakeTemporal{}, "act", action, "--param", "host.id=h", "--param", "container.id=6949e5f10829", "--reason", "r")
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, "firebreak undo")
+		require.Contains(t, stderr, "--force")
+	}
 }

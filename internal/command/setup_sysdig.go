@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -77,27 +78,85 @@ func checkAccount(ctx context.Context, cfg *config.Config, account *config.Accou
 	return append(checks, a.permissions(ctx, err), a.actions(actions, err), a.captures(ctx), a.events(ctx))
 }
 
-// permissions is what the token may do with response actions, as far as Sysdig
-// tells it without carrying one out. Its public OpenAPI lets the catalogue be
-// read with either permission to execute, and the executions with either to read.
+// permissions compares what the token may do with what the routes need. It fails
+// where a class of actions that a route uses cannot be executed or read.
 func (a *accountChecks) permissions(ctx context.Context, catalogued error) check {
 	name := a.name + " permissions"
-	_, err := a.client.ExecutionsByCaller(ctx, "firebreak-setup")
+	granted, err := a.client.Permissions(ctx, time.Time{})
 	switch {
+	case errors.Is(err, sysdig.ErrPermissionsUnknown):
+		return a.unlisted(name, err, catalogued)
 	case err != nil:
-		return result(name, "", fmt.Errorf("an action could not be followed: %w", advised(err, "containment-response-actions.read and data-gathering-response-actions.read")))
-	case catalogued != nil && !refused(catalogued):
-		return warning(name, "may read executions; whether it may execute actions is not verified: "+catalogued.Error())
-	case catalogued != nil:
-		err = fmt.Errorf("no action could be executed: %w", advised(catalogued, catalogue.Containment.Permission()+" and "+catalogue.DataGathering.Permission()))
+		return result(name, "", err)
+	}
+	missing, unsure := a.missing(granted)
+	if len(missing) > 0 {
+		err := fmt.Errorf("%s; give them to the token's role", strings.Join(missing, "; "))
 		if a.cfg.Worker.Mode == config.ModeObserve {
-			return warning(name, err.Error()+" (mode observe executes none)")
+			return warning(name, err.Error()+" (mode observe executes nothing)")
 		}
 		return result(name, "", err)
-	default:
-		return result(name, fmt.Sprintf("may read executions, and execute actions by %s or %s; which of the two Sysdig does not tell: not verified",
-			catalogue.Containment.Permission(), catalogue.DataGathering.Permission()), nil)
 	}
+	if len(unsure) > 0 {
+		return warning(name, strings.Join(unsure, "; "))
+	}
+	var lacks []string
+	for _, class := range catalogue.Classes() {
+		for _, permission := range []string{class.Exec(), class.Read()} {
+			if !granted.Has(permission) {
+				lacks = append(lacks, permission)
+			}
+		}
+	}
+	if len(lacks) > 0 {
+		return result(name, "all that the routes need; without "+strings.Join(lacks, ", "), nil)
+	}
+	return result(name, "may execute and read all classes of response actions", nil)
+}
+
+// missing says which permissions the routes need that the token lacks, and which
+// they may need: no source says to which class Sysdig counts some actions.
+func (a *accountChecks) missing(granted sysdig.Permissions) (missing, unsure []string) {
+	need, may := map[string][]string{}, map[string][]string{}
+	add := func(to map[string][]string, permission, action string) {
+		if !granted.Has(permission) && !slices.Contains(to[permission], action) {
+			to[permission] = append(to[permission], action)
+		}
+	}
+	for i := range a.cfg.Routes {
+		for _, name := range actionsOf(&a.cfg.Routes[i]) {
+			action, known := catalogue.Find(name)
+			if known {
+				add(need, action.Class.Exec(), name)
+				add(need, action.Class.Read(), name)
+			}
+			for _, class := range catalogue.VisibleBy(name, known && action.UndoneBy != "") {
+				add(may, class.Read(), name)
+			}
+		}
+	}
+	for _, permission := range slices.Sorted(maps.Keys(need)) {
+		missing = append(missing, fmt.Sprintf("%s is missing, which routes need for %s", permission, strings.Join(need[permission], ", ")))
+	}
+	for _, permission := range slices.Sorted(maps.Keys(may)) {
+		unsure = append(unsure, fmt.Sprintf("%s is missing: without it an analyst is asked whenever the submission of %s is not answered",
+			permission, strings.Join(may[permission], ", ")))
+	}
+	return missing, unsure
+}
+
+// unlisted is the check at a Sysdig that does not list the permissions: what can be
+// found out without an action.
+func (a *accountChecks) unlisted(name string, unknown, catalogued error) check {
+	const consequence = "; an analyst is asked where the submission of an action is not answered, until the worker has read an execution of its class"
+	if catalogued == nil || !refused(catalogued) {
+		return warning(name, "not verified: "+unknown.Error()+consequence)
+	}
+	err := fmt.Errorf("no action could be executed: %w", advised(catalogued, catalogue.Containment.Exec()+" and "+catalogue.DataGathering.Exec()))
+	if a.cfg.Worker.Mode == config.ModeObserve {
+		return warning(name, err.Error()+" (mode observe executes nothing)")
+	}
+	return result(name, "", err)
 }
 
 // advised adds the permissions that a refused token lacks.
@@ -140,7 +199,12 @@ func (a *accountChecks) actions(offered []sysdig.ActionType, err error) check {
 			}
 		}
 	}
+	if len(offered) == 0 {
+		problems = []string{"Sysdig offers no response action to this account: enable them in Sysdig Shield (features.respond.response_actions.enabled: true)"}
+	}
 	switch {
+	case len(offered) == 0 && len(used) == 0:
+		return warning(name, problems[0])
 	case len(problems) > 0 && a.only:
 		return result(name, "", errors.New(strings.Join(problems, "; ")))
 	case len(problems) > 0:
@@ -150,26 +214,29 @@ func (a *accountChecks) actions(offered []sysdig.ActionType, err error) check {
 	}
 }
 
-// actionsOf are the actions that a route may ask for.
+// actionsOf are the response actions that a route may ask for. Captures have an API
+// of their own, unless the route has them taken by an action.
 func actionsOf(route *incident.Route) []string {
+	var actions []string
+	if route.Capture.Backend == incident.BackendResponseAction && (route.Playbook == signals.PlaybookCapture || route.CaptureFirst) {
+		actions = append(actions, captureAction)
+	}
 	switch {
-	case route.Playbook == signals.PlaybookCapture && route.Capture.Backend != incident.BackendResponseAction:
-		return nil // it has an API of its own
 	case route.Playbook == signals.PlaybookCapture:
-		return []string{"CAPTURE"}
+		return actions
 	case route.Playbook == signals.PlaybookCryptoMiner:
-		return []string{"KILL_CONTAINER", "KILL_PROCESS"}
+		return append(actions, "KILL_CONTAINER", "KILL_PROCESS")
 	case route.Action == incident.ActionAuto || route.Action == "":
-		return []string{"FILE_QUARANTINE", "KILL_CONTAINER", "KILL_PROCESS"}
+		return append(actions, "FILE_QUARANTINE", "KILL_CONTAINER", "KILL_PROCESS")
 	default:
-		return []string{route.Action}
+		return append(actions, route.Action)
 	}
 }
 
 // nowhere are the parameters that Sysdig requires and nobody gives: neither the
 // route, nor the table of actions by a default, nor an incident.
 func nowhere(route *incident.Route, action *sysdig.ActionType) []string {
-	if route.Playbook == signals.PlaybookCapture {
+	if action.Name == captureAction && route.Action != captureAction {
 		return nil // the playbook gives them all
 	}
 	ours, known := catalogue.Find(action.Name)

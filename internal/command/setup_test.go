@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,29 +70,41 @@ func setUp(t *testing.T, yaml string, environ ...string) (code int, checks map[s
 func TestSetupTellsWhatASysdigTokenMayDo(t *testing.T) {
 	t.Parallel()
 	const (
-		containmentExec, gatheringExec = "containment-response-actions.exec", "data-gathering-response-actions.exec"
-		containmentRead, gatheringRead = "containment-response-actions.read", "data-gathering-response-actions.read"
+		containmentExec, gatheringExec = sysdigtest.ContainmentExec, sysdigtest.GatheringExec
+		containmentRead, gatheringRead = sysdigtest.ContainmentRead, sysdigtest.GatheringRead
+		unlisted                       = "GET /api/users/me/permissions"
 	)
+	deny := func(p ...sysdigtest.Permission) sysdigtest.Options { return sysdigtest.Options{Deny: p} }
 	const miner = `{name: miner, when: "true", playbook: crypto-miner}`
+	const logs = `{name: logs, when: "true", playbook: respond, action: GET_LOGS}`
+	const snapshot = `{name: snapshot, when: "true", playbook: respond, action: KUBERNETES_VOLUME_SNAPSHOT}`
+	const first = `{name: first, when: "true", playbook: crypto-miner, capture_first: true, capture: {backend: response-action, storage_configuration_id: s3}}`
+	const file = `{name: file, when: "true", playbook: capture, capture: {backend: response-action, storage_configuration_id: s3}}`
 	for name, test := range map[string]struct {
 		options              sysdigtest.Options
 		routes               string
 		mode                 string
 		check, level, detail string
 	}{
-		"all":               {check: "sysdig permissions", level: "ok", detail: "may read executions, and execute actions by containment-response-actions.exec or data-gathering-response-actions.exec; which of the two Sysdig does not tell: not verified"},
-		"no execution":      {options: sysdigtest.Options{Deny: []string{containmentExec, gatheringExec}}, check: "sysdig permissions", level: "fail", detail: "give the token's role containment-response-actions.exec and data-gathering-response-actions.exec"},
-		"no execution, dry": {options: sysdigtest.Options{Deny: []string{containmentExec, gatheringExec}}, mode: "observe", check: "sysdig permissions", level: "warn", detail: "mode observe executes none"},
-		"actions unknown":   {options: sysdigtest.Options{Deny: []string{containmentExec, gatheringExec}}, check: "sysdig actions", level: "warn", detail: "not verified: "},
-		"no containment":    {options: sysdigtest.Options{Deny: []string{containmentExec}}, check: "sysdig permissions", level: "ok", detail: "not verified"},
-		"no reading":        {options: sysdigtest.Options{Deny: []string{containmentRead, gatheringRead}}, check: "sysdig permissions", level: "fail", detail: "give the token's role containment-response-actions.read"},
-		"no catalogue":      {options: sysdigtest.Options{Without: []string{"GET /secure/response-actions/v1alpha1/actions"}}, check: "sysdig permissions", level: "warn", detail: "whether it may execute actions is not verified"},
-		"no events":         {options: sysdigtest.Options{Deny: []string{"policy-events.read"}}, check: "sysdig events", level: "warn", detail: "give the token's role policy-events.read"},
-		"captures":          {check: "sysdig captures", level: "ok", detail: "not verified"},
-		"no captures":       {options: sysdigtest.Options{Without: []string{"GET /api/sysdig", "GET /api/v1/captures"}}, check: "sysdig captures", level: "warn", detail: "404"},
-		"routes":            {routes: miner, check: "sysdig actions", level: "ok", detail: "among them all 2 that the routes may ask for"},
-		"an unknown action": {routes: `{name: odd, when: "true", playbook: respond, action: MELT_DOWN}`, check: "sysdig actions", level: "fail", detail: "route odd: Sysdig has no MELT_DOWN here"},
-		"a known action":    {routes: `{name: quarantine, when: "true", playbook: respond, action: FILE_QUARANTINE}`, check: "sysdig actions", level: "ok", detail: "all 1"},
+		"all":                        {check: "sysdig permissions", level: "ok", detail: "may execute and read all classes of response actions"},
+		"no execution":               {options: deny(containmentExec), routes: miner, check: "sysdig permissions", level: "fail", detail: "containment-response-actions.exec is missing, which routes need for KILL_CONTAINER, KILL_PROCESS"},
+		"no reading":                 {options: deny(containmentRead), routes: miner, check: "sysdig permissions", level: "fail", detail: "containment-response-actions.read is missing, which routes need for KILL_CONTAINER"},
+		"no execution, dry":          {options: deny(containmentExec), routes: miner, mode: "observe", check: "sysdig permissions", level: "warn", detail: "mode observe executes nothing"},
+		"no gathering":               {options: deny(gatheringRead), routes: logs, check: "sysdig permissions", level: "fail", detail: "data-gathering-response-actions.read is missing, which routes need for GET_LOGS"},
+		"no capture by an action":    {options: deny(gatheringExec), routes: file, check: "sysdig permissions", level: "fail", detail: "data-gathering-response-actions.exec is missing, which routes need for CAPTURE"},
+		"no capture before":          {options: deny(gatheringRead), routes: first, check: "sysdig permissions", level: "fail", detail: "data-gathering-response-actions.read is missing, which routes need for CAPTURE"},
+		"what no route needs":        {options: deny(gatheringExec, gatheringRead), routes: miner, check: "sysdig permissions", level: "ok", detail: "without data-gathering-response-actions.exec, data-gathering-response-actions.read"},
+		"an unsure class":            {options: deny(containmentRead), routes: snapshot, check: "sysdig permissions", level: "warn", detail: "containment-response-actions.read is missing: without it an analyst is asked"},
+		"not listed":                 {options: sysdigtest.Options{Without: []string{unlisted}}, routes: miner, check: "sysdig permissions", level: "warn", detail: "not verified"},
+		"not listed, no execution":   {options: sysdigtest.Options{Without: []string{unlisted}, Deny: []sysdigtest.Permission{containmentExec, gatheringExec}}, routes: miner, check: "sysdig permissions", level: "fail", detail: "give the token's role containment-response-actions.exec"},
+		"not listed, none, observed": {options: sysdigtest.Options{Without: []string{unlisted}, Deny: []sysdigtest.Permission{containmentExec, gatheringExec}}, mode: "observe", check: "sysdig permissions", level: "warn", detail: "mode observe executes nothing"},
+		"actions unknown":            {options: deny(containmentExec, gatheringExec), check: "sysdig actions", level: "warn", detail: "not verified: "},
+		"no events":                  {options: deny(sysdigtest.EventsRead), check: "sysdig events", level: "warn", detail: "give the token's role policy-events.read"},
+		"captures":                   {check: "sysdig captures", level: "ok", detail: "not verified"},
+		"no captures":                {options: sysdigtest.Options{Without: []string{"GET /api/sysdig", "GET /api/v1/captures"}}, check: "sysdig captures", level: "warn", detail: "404"},
+		"routes":                     {routes: miner, check: "sysdig actions", level: "ok", detail: "among them all 2 that the routes may ask for"},
+		"an unknown action":          {routes: `{name: odd, when: "true", playbook: respond, action: MELT_DOWN}`, check: "sysdig actions", level: "fail", detail: "route odd: Sysdig has no MELT_DOWN here"},
+		"a known action":             {routes: `{name: quarantine, when: "true", playbook: respond, action: FILE_QUARANTINE}`, check: "sysdig actions", level: "ok", detail: "all 1"},
 		"what an incident does not have": {
 			routes: `{name: make-private, when: "true", playbook: respond, action: MAKE_PRIVATE_CLOUD_RESOURCE, parameters: {cloudResourceType: "'s3'", cloudResourceName: "incident.labels['bucket']"}}`,
 			check:  "sysdig actions", level: "ok", detail: "all 1",
@@ -137,6 +150,31 @@ func TestSetupTellsWhatSysdigRequiresAndNobodyGives(t *testing.T) {
 	// A route need not be for every account.
 	_, checks = setUp(t, routes+"sysdig: {tenants: [{name: acme, app_url: '"+server.URL+"', token: test-token}]}\n", environ...)
 	require.Equal(t, checked{"sysdig tenant acme actions", "warn", detail, true}, checks["sysdig tenant acme actions"])
+}
+
+// Response actions are off in Sysdig Shield by default.
+func TestSetupNamesTheSettingBehindAnEmptyCatalogue(t *testing.T) {
+	t.Parallel()
+	sysdig := sysdigtest.New(sysdigtest.Options{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/secure/response-actions/v1alpha1/actions" {
+			sysdig.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":[]}`)
+	}))
+	t.Cleanup(server.Close)
+	environ := []string{"SYSDIG_SECURE_API_TOKEN=test-token", "FIREBREAK_SYSDIG_APP_URL=" + server.URL, "FIREBREAK_SYSDIG_API_URL=" + server.URL}
+	const miner, odd = `{name: miner, when: "true", playbook: crypto-miner}`, `{name: odd, when: "true", playbook: respond, action: MELT_DOWN}`
+	for routes, level := range map[string]string{
+		miner + ", " + odd: "fail",
+		"":                 "warn",
+	} {
+		_, checks := setUp(t, "routes: ["+routes+"]\n", environ...)
+		require.Equal(t, level, checks["sysdig actions"].Level)
+		require.Equal(t, 1, strings.Count(checks["sysdig actions"].Detail, "features.respond.response_actions"))
+		require.NotContains(t, checks["sysdig actions"].Detail, "route ", "not one sentence per route")
+	}
 }
 
 func TestSetupTellsHowTheJournalIs(t *testing.T) {

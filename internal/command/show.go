@@ -274,6 +274,9 @@ func describeRequest(t *table, p *signals.Request) {
 	t.row("request", p.ID)
 	t.row("parameters", report.Parameters(p.Parameters))
 	t.row("approvals", approvals(p))
+	if !p.SeenAt.IsZero() {
+		t.row("process seen", timestamp(p.SeenAt))
+	}
 	t.row("expires", timestamp(p.ExpiresAt))
 }
 

@@ -18,6 +18,10 @@ import (
 // checkAction checks what only respond has. An action that the catalogue does not
 // know is Sysdig's to judge, once there is an incident: its list is open.
 func (r *Route) checkAction(wrong func(field, format string, args ...any)) {
+	kills := r.Playbook == playbookCryptoMiner || r.Playbook == playbookRespond && slices.Contains([]string{"", ActionAuto, "KILL_PROCESS"}, r.Action)
+	if r.MaxProcessAge != 0 && !kills {
+		wrong("max_process_age", "%s: must be left out: the route does not ask for KILL_PROCESS", r.MaxProcessAge)
+	}
 	if r.Playbook != playbookRespond {
 		for _, of := range []struct {
 			field   string
@@ -39,6 +43,8 @@ func (r *Route) checkAction(wrong func(field, format string, args ...any)) {
 		}
 	case !known && (catalogue.Nearest(r.Action) != "" || !catalogue.WellFormed(r.Action)):
 		wrong("action", "%s, or %s", catalogue.Unknown(r.Action), ActionAuto)
+	case catalogue.IsUndo(r.Action):
+		wrong("action", "%s takes another action back: must be an action that is executed (auto_undo_after undoes one by itself)", r.Action)
 	case known:
 		r.checkParameters(action, wrong)
 	}

@@ -17,14 +17,28 @@ func TestAMistakeInARoutesActionIsNamedWithWhatIsAccepted(t *testing.T) {
 		field string
 		want  string
 	}{
-		"misspelt action":    {func(r *incident.Route) { r.Action = "kill-container" }, "action", `action "kill-container": want KILL_CONTAINER, or auto`},
+		"misspelt action": {func(r *incident.Route) { r.Action = "kill-container" }, "action", `action "kill-container": want KILL_CONTAINER, or auto`},
+		"age of no process": {
+			func(r *incident.Route) { r.Action, r.MaxProcessAge = "KILL_CONTAINER", 1 }, "max_process_age", "the route does not ask for KILL_PROCESS",
+		},
+		"age of a captured process": {
+			func(r *incident.Route) { r.Playbook, r.MaxProcessAge = "capture", 1 }, "max_process_age", "the route does not ask for KILL_PROCESS",
+		},
 		"no action":          {func(r *incident.Route) { r.Action = "kill it" }, "action", "want one of CAPTURE"},
 		"parameters of auto": {func(r *incident.Route) { r.Parameters = map[string]string{"host.id": `"x"`} }, "parameters", "want action: NAME with them"},
 		"unknown parameter": {
 			func(r *incident.Route) { r.Action, r.Parameters = "KILL_CONTAINER", map[string]string{"force": "true"} },
 			"parameters.force", "KILL_CONTAINER has no such parameter; want some of host.id, container.id",
 		},
-		"parameter that nobody tells": {func(r *incident.Route) { r.Action = "DELETE_NETWORK_POLICY" }, "parameters.network_policy_name", "it is missing"},
+		"parameter that no incident has": {
+			func(r *incident.Route) {
+				r.Action, r.Parameters = "FETCH_CLOUD_LOGS", map[string]string{"fromTimestamp": "'1'"}
+			},
+			"parameters.toTimestamp", "it is missing",
+		},
+		"undo action":             {func(r *incident.Route) { r.Action = "DELETE_NETWORK_POLICY" }, "action", "takes another action back"},
+		"undo action of Sysdig's": {func(r *incident.Route) { r.Action = "UNDO_SOMETHING_NEW" }, "action", "takes another action back"},
+		"undo action, auto undo":  {func(r *incident.Route) { r.Action = "UNPAUSE_CONTAINER" }, "action", "takes another action back"},
 		"expression": {
 			func(r *incident.Route) {
 				r.Action, r.Parameters = "FILE_ACQUIRE", map[string]string{"path.absolute": "incident.fil.path"}
@@ -87,4 +101,15 @@ func TestParametersAreTextsNumbersAndBooleans(t *testing.T) {
 	require.Empty(t, values)
 	require.EqualError(t, err, "parameter fraction: its type is double; want a text, a whole number or a boolean\n"+
 		"parameter list: its type is list; want a text, a whole number or a boolean")
+}
+
+func TestRoutesThatMayKillAProcessLimitItsAge(t *testing.T) {
+	t.Parallel()
+	for _, route := range []incident.Route{
+		{Playbook: "crypto-miner"}, {Playbook: "respond"}, {Playbook: "respond", Action: incident.ActionAuto}, {Playbook: "respond", Action: "KILL_PROCESS"},
+	} {
+		route.Name, route.When, route.MaxProcessAge = "kill", "true", incident.Duration(time.Minute)
+		_, err := incident.NewRouter([]incident.Route{route})
+		require.NoError(t, err, "%s %s", route.Playbook, route.Action)
+	}
 }

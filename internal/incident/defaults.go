@@ -14,6 +14,10 @@ const (
 	defaultCoolDown    = Duration(30 * time.Second)
 )
 
+// DefaultMaxProcessAge is shorter than a busy host is likely to take to use a process
+// ID again.
+const DefaultMaxProcessAge = Duration(time.Hour)
+
 // DefaultApproval asks one analyst, reminds every 15 minutes, does not
 // escalate, and denies after 24 hours.
 func DefaultApproval() Approval {

@@ -51,6 +51,11 @@ type Route struct {
 	// AutoUndoAfter is when a containment by respond that can be undone is undone,
 	// unless an analyst confirms it before. Default: never.
 	AutoUndoAfter Duration `yaml:"auto_undo_after,omitempty" json:"auto_undo_after,omitzero"`
+	// MaxProcessAge is how long after an event, or after an analyst stated it, a process
+	// may be killed by its ID, which another process may have by then. Beyond it an
+	// analyst is asked to state the process again. Only routes that may ask for
+	// KILL_PROCESS have it. Default: DefaultMaxProcessAge.
+	MaxProcessAge Duration `yaml:"max_process_age,omitempty" json:"max_process_age,omitzero"`
 	// OnOpened, OnContained and OnClosed name hooks of the configuration, which are
 	// called when the incident was opened, after a containment, and at the end.
 	// Their URLs and secrets stay with the workers.

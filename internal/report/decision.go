@@ -77,6 +77,16 @@ func decision(w *writer, page *signals.Page, asked *Asked, namespace string) {
 		parameters(w, p.Parameters)
 		approvals(w, p)
 	}
+	if !p.SeenAt.IsZero() {
+		w.line("Process seen")
+		w.timeUTC(p.SeenAt)
+		if asked != nil && !asked.Since.IsZero() {
+			w.raw(", ")
+			w.text(max(0, asked.Since.Sub(p.SeenAt)).Round(time.Second).String(), maxValue)
+			w.raw(" before the request")
+		}
+		w.raw("; another process may have its ID by now\n")
+	}
 	if !p.ExpiresAt.IsZero() {
 		w.line("Deadline")
 		w.timeUTC(p.ExpiresAt)

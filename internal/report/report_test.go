@@ -134,6 +134,10 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 	needsFields.Incident.Host.ID, needsFields.Incident.Process.PID = "", 0
 	needsFields.Pending.Action, needsFields.Pending.Parameters = "AMEND", map[string]any{"missing": "host.id, process.pid"}
 
+	process := waiting()
+	process.Pending.Action, process.Pending.SeenAt = "KILL_PROCESS", at(3)
+	process.Pending.Parameters = map[string]any{"host.id": "h", "process.id": 4711, "startTime": -1}
+
 	keep := waiting()
 	keep.Pending.Action, keep.Pending.Parameters = signals.ActionKeep, map[string]any{"action": "PAUSE_CONTAINER", "execution": "x-1"}
 	keep.RelatedCut = true
@@ -187,6 +191,7 @@ func TestPagesAreRenderedAsTheGoldenFilesShow(t *testing.T) {
 		"escalated.md":       report.Details(&plain, escalated, "default"),
 		"frozen.md":          report.Details(&plain, frozen, "default"),
 		"needs-fields.md":    report.Details(&needsFields, asked(), "default"),
+		"process.md":         report.Details(&process, asked(), "default"),
 		"keep.md":            report.Details(&keep, asked(), "default"),
 		"manual.md":          report.Details(&manual, asked(), "default"),
 		"verified.md":        report.Details(&plain, verified, "default"),

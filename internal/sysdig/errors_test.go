@@ -149,14 +149,14 @@ func TestMayHaveTakenEffectKnowsWhatHappened(t *testing.T) {
 			require.Equal(t, tc.may, sysdig.MayHaveTakenEffect(err), "%v", err)
 
 			sim.ClearFaults()
-			found, err := c.ExecutionsByCaller(t.Context(), "x")
+			found, err := lately(t, c, "x")
 			require.NoError(t, err)
 			require.Len(t, found, tc.took)
 
 			sim.Fault(sysdigtest.Fault{Path: executions, ResetAfter: true})
 			_, err = c.Undo(t.Context(), "nothing", "x")
 			require.True(t, sysdig.MayHaveTakenEffect(err))
-			_, err = c.ExecutionsByCaller(t.Context(), "x")
+			_, err = lately(t, c, "x")
 			require.Error(t, err)
 			require.False(t, sysdig.MayHaveTakenEffect(err), "reading changes nothing")
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,34 +110,73 @@ func (c *Client) Execution(ctx context.Context, id string) (*Execution, error) {
 	return a.execution(), nil
 }
 
-// maxExecutions is the longest list of executions (Sysdig's public OpenAPI).
-const maxExecutions = 200
+const (
+	// maxExecutions is the longest list of executions, and maxExecutionSpan the
+	// longest time that one list covers (Sysdig's public OpenAPI).
+	maxExecutions    = 200
+	maxExecutionSpan = 14 * 24 * time.Hour
+)
 
-// ExecutionsByCaller returns the executions that were submitted under a caller
-// ID (GET on the collection with callerId, Sysdig's public OpenAPI), at most
-// maxExecutions. It is how to learn whether a submission without an answer was
-// accepted, so a list that may hold more than it shows is an error, not empty.
-func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string) ([]Execution, error) {
-	if callerID == "" {
+// ExecutionsByCaller returns the executions that were submitted under a caller ID
+// and created within the time, the oldest first (GET on the collection with
+// callerId, from and to, Sysdig's public OpenAPI). It sends one request per two
+// weeks: which time Sysdig covers without one, and in which order, is not
+// published.
+//
+// Sysdig lists "the executions of the Response Actions you are allowed to see", so
+// an empty list proves that there is no execution only if the token is known to
+// have the read permission of the action's class, see [Client.Permissions]. A list
+// that may hold more than it shows is an error.
+func (c *Client) ExecutionsByCaller(ctx context.Context, callerID string, from, to time.Time) ([]Execution, error) {
+	switch {
+	case callerID == "":
 		return nil, errors.New("list executions: caller ID is empty")
+	case !from.Before(to):
+		return nil, fmt.Errorf("list executions of caller %s: from %s: must be before to %s",
+			callerID, from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	}
+	var found []Execution
+	for begin := from; begin.Before(to); begin = begin.Add(maxExecutionSpan) {
+		end := begin.Add(maxExecutionSpan)
+		if end.After(to) {
+			end = to
+		}
+		window, err := c.executionsWithin(ctx, callerID, begin, end)
+		if err != nil {
+			return nil, fmt.Errorf("list executions of caller %s: %w", callerID, err)
+		}
+		for _, e := range window {
+			// Two windows share a moment.
+			if !slices.ContainsFunc(found, func(known Execution) bool { return known.ID == e.ID }) {
+				found = append(found, e)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Execution) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return found, nil
+}
+
+func (c *Client) executionsWithin(ctx context.Context, callerID string, from, to time.Time) ([]Execution, error) {
 	var a executionList
 	err := c.call(ctx, request{
 		method: http.MethodGet, base: c.api, path: executionsPath,
-		query: url.Values{"callerId": {callerID}, "limit": {strconv.Itoa(maxExecutions)}},
+		query: url.Values{
+			"callerId": {callerID}, "limit": {strconv.Itoa(maxExecutions)},
+			"from": {strconv.FormatInt(from.UnixNano(), 10)}, "to": {strconv.FormatInt(to.UnixNano(), 10)},
+		},
 	}, &a)
 	if err != nil {
-		return nil, fmt.Errorf("list executions of caller %s: %w", callerID, err)
+		return nil, err
 	}
 	var found []Execution
 	for _, item := range a.Data.items {
-		// Never adopt an execution of somebody else, should the filter be ignored.
+		// Never adopt the execution of another caller, should the filter be ignored.
 		if string(item.CallerID) == callerID {
 			found = append(found, *item.execution())
 		}
 	}
 	if len(found) == 0 && len(a.Data.items) >= maxExecutions {
-		return nil, fmt.Errorf("list executions of caller %s: the list is full of those of others", callerID)
+		return nil, errors.New("the list is full of those of other callers")
 	}
 	return found, nil
 }

@@ -3,8 +3,10 @@ package sysdig_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +71,72 @@ func TestAFailedActionSaysWhy(t *testing.T) {
 	require.Contains(t, done.Failure.Message, "ffffffffffff")
 }
 
+// lately looks up the executions of the last hour.
+func lately(t *testing.T, c *sysdig.Client, callerID string) ([]sysdig.Execution, error) {
+	t.Helper()
+	return c.ExecutionsByCaller(t.Context(), callerID, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+}
+
+func TestExecutionsAreListedOldestFirst(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte(`{"data":[
+			{"id":"2","callerId":"mine","createdAt":"2026-12-01T10:00:02Z"},
+			{"id":"1","callerId":"mine","createdAt":"2026-12-01T11:00:01+01:00"},
+			{"id":"3","callerId":"mine","createdAt":"2026-12-01T10:00:03Z"}]}`))
+	})
+	found, err := lately(t, c, "mine")
+	require.NoError(t, err)
+	var ids []string
+	for _, e := range found {
+		ids = append(ids, e.ID)
+	}
+	require.Equal(t, []string{"1", "2", "3"}, ids)
+}
+
+func TestExecutionsAreListedInWindowsOfTwoWeeks(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	begin := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		span time.Duration
+		want []time.Duration // of each request
+	}{
+		"an hour":       {time.Hour, []time.Duration{time.Hour}},
+		"two weeks":     {14 * day, []time.Duration{14 * day}},
+		"thirty days":   {30 * day, []time.Duration{14 * day, 14 * day, 2 * day}},
+		"a moment more": {14*day + 1, []time.Duration{14 * day, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			type window struct{ from, to int64 }
+			sent := make(chan window, 8)
+			c := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+				from, _ := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+				to, _ := strconv.ParseInt(r.URL.Query().Get("to"), 10, 64)
+				sent <- window{from, to}
+				fmt.Fprint(w, `{"data":[{"id":"1","callerId":"mine"}]}`)
+			})
+			found, err := c.ExecutionsByCaller(t.Context(), "mine", begin, begin.Add(tc.span))
+			require.NoError(t, err)
+			require.Len(t, found, 1, "two windows may list one execution")
+			close(sent)
+			var spans []time.Duration
+			next := begin.UnixNano()
+			for w := range sent {
+				require.Equal(t, next, w.from, "no gap")
+				next = w.to
+				spans = append(spans, time.Duration(w.to-w.from))
+			}
+			require.Equal(t, begin.Add(tc.span).UnixNano(), next)
+			require.Equal(t, tc.want, spans)
+		})
+	}
+	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[]}`) })
+	_, err := c.ExecutionsByCaller(t.Context(), "mine", begin, begin)
+	require.ErrorContains(t, err, "must be before")
+}
+
 func TestExecutionsAreFoundByTheirCaller(t *testing.T) {
 	t.Parallel()
 	_, c := simulated(t, sysdigtest.Options{})
@@ -76,16 +144,16 @@ func TestExecutionsAreFoundByTheirCaller(t *testing.T) {
 		_, err := c.Submit(t.Context(), kill(caller))
 		require.NoError(t, err)
 	}
-	found, err := c.ExecutionsByCaller(t.Context(), "mine")
+	found, err := lately(t, c, "mine")
 	require.NoError(t, err)
 	require.Len(t, found, 2)
 	require.NotEqual(t, found[0].ID, found[1].ID)
 
-	none, err := c.ExecutionsByCaller(t.Context(), "nobody")
+	none, err := lately(t, c, "nobody")
 	require.NoError(t, err)
 	require.Empty(t, none)
 
-	_, err = c.ExecutionsByCaller(t.Context(), "")
+	_, err = lately(t, c, "")
 	require.ErrorContains(t, err, "caller ID is empty")
 }
 
@@ -94,7 +162,7 @@ func TestExecutionsOfOthersAreNeverAdopted(t *testing.T) {
 	c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte(`{"data":[{"id":"1","callerId":"theirs"},{"id":"2","callerId":"mine"},{"id":"3"}]}`))
 	})
-	found, err := c.ExecutionsByCaller(t.Context(), "mine")
+	found, err := lately(t, c, "mine")
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "2", found[0].ID)
@@ -107,7 +175,7 @@ func TestAListFullOfExecutionsOfOthersProvesNothing(t *testing.T) {
 		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte(`{"data":[` + strings.TrimSuffix(items, ",") + `]}`))
 		})
-		_, err := c.ExecutionsByCaller(t.Context(), "mine")
+		_, err := lately(t, c, "mine")
 		require.Equal(t, want, err == nil, "%v", err)
 	}
 }
@@ -124,7 +192,7 @@ func TestAListThatIsNotThereIsNotAnEmptyList(t *testing.T) {
 		`{"data":[]}junk`: false,
 	} {
 		c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) })
-		_, err := c.ExecutionsByCaller(t.Context(), "mine")
+		_, err := lately(t, c, "mine")
 		require.Equal(t, ok, err == nil, "%s: %v", body, err)
 	}
 }

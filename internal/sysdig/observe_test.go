@@ -27,7 +27,7 @@ func TestEveryRequestIsObservedByItsTemplate(t *testing.T) {
 
 	_, _ = client.Execution(ctx, "secret-id")
 	_, _ = client.Undo(ctx, "secret-id", "caller")
-	_, _ = client.ExecutionsByCaller(ctx, "caller")
+	_, _ = client.ExecutionsByCaller(ctx, "caller", time.Now().Add(-time.Minute), time.Now())
 	_, _ = client.Event(ctx, "secret-id")
 	_, _ = client.DownloadCapture(ctx, 777, time.Minute)
 	_, _ = client.AcquiredFile(ctx, "secret-id", time.Minute)

@@ -53,6 +53,7 @@ type Client struct {
 	http      *http.Client
 	// resumePause is the time before a download that broke off is taken up again.
 	resumePause time.Duration
+	permissions permissionCache
 }
 
 // NewClient checks the configuration and returns a client with connections of
@@ -74,6 +75,7 @@ func NewClient(cfg Config) (*Client, error) {
 		userAgent:   cmp.Or(cfg.UserAgent, "firebreak"),
 		observer:    cfg.Observe,
 		resumePause: defaultResumePause,
+		permissions: permissionCache{turn: make(chan struct{}, 1)},
 		http: &http.Client{
 			Transport: transport,
 			// A redirect is an answer like any other, and refused as an error: to

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"firebreak/internal/sysdig"
 	"firebreak/internal/sysdig/sysdigtest"
@@ -92,8 +93,12 @@ func TestEachHostFamilyIsAskedForWhatItServes(t *testing.T) {
 		}},
 		{"GET /api/secure/response-actions/v1alpha1/action-executions/a%2Fb", func() error { _, err := c.Execution(ctx, "a/b"); return err }},
 		{"DELETE /api/secure/response-actions/v1alpha1/action-executions/x?callerId=me", func() error { _, err := c.Undo(ctx, "x", "me"); return err }},
-		{"GET /api/secure/response-actions/v1alpha1/action-executions?callerId=me&limit=200", func() error { _, err := c.ExecutionsByCaller(ctx, "me"); return err }},
+		{"GET /api/secure/response-actions/v1alpha1/action-executions?callerId=me&from=1000000000&limit=200&to=2000000000", func() error {
+			_, err := c.ExecutionsByCaller(ctx, "me", time.Unix(1, 0), time.Unix(2, 0))
+			return err
+		}},
 		{"GET /app/api/agents/connected", func() error { _, err := c.ConnectedAgents(ctx); return err }},
+		{"GET /app/api/users/me/permissions", func() error { _, err := c.Permissions(ctx, time.Time{}); return err }},
 		{"GET /app/api/users/me", func() error { _, err := c.Me(ctx); return err }},
 		{"GET /app/api/v1/captures/7", func() error { _, err := c.Capture(ctx, 7); return err }},
 		{"GET /app/api/v1/captures/7/download", func() error { _, err := c.DownloadCapture(ctx, 7, 1e9); return err }},

@@ -86,7 +86,7 @@ func catalogue() map[string]action {
 
 // class is the kind of permission that the action needs. Which action needs
 // which is not published; these gather data by what they do.
-func (a action) class() string {
+func (a action) class() Permission {
 	switch a.name {
 	case "FILE_ACQUIRE", "CAPTURE", "GET_LOGS", "FETCH_CLOUD_LOGS",
 		"KUBERNETES_VOLUME_SNAPSHOT", "KUBERNETES_DELETE_VOLUME_SNAPSHOT",

@@ -129,7 +129,7 @@ func parseCursor(s string) (older bool, index int, ok bool) {
 
 // feed returns the events that a request to either feed lists.
 func (s *Server) feed(in *input, limit int64) (window, *problem) {
-	if p := s.denied(readEventsPermission); p != nil {
+	if p := s.denied(EventsRead); p != nil {
 		return window{}, p
 	}
 	_, hasFrom := in.query["from"]
@@ -185,7 +185,7 @@ func (s *Server) getEvent(in *input) (any, *problem) {
 }
 
 func (s *Server) event(in *input) (*event, *problem) {
-	if p := s.denied(readEventsPermission); p != nil {
+	if p := s.denied(EventsRead); p != nil {
 		return nil, p
 	}
 	if len(in.id) > maxEventID {
@@ -228,7 +228,7 @@ func (s *Server) getLegacyEvent(in *input) (any, *problem) {
 // legacyStatus answers GET on the status of the legacy feed, which STIX shifter's
 // connector uses as a ping. Nothing is known of the answer's body.
 func (s *Server) legacyStatus(*input) (any, *problem) {
-	if p := s.denied(readEventsPermission); p != nil {
+	if p := s.denied(EventsRead); p != nil {
 		return nil, p
 	}
 	return map[string]any{}, nil

@@ -12,7 +12,7 @@ import (
 )
 
 // feed has events at 1000 to 1009 ns, of two hosts in turn.
-func feed(t *testing.T, deny ...string) *sysdigtest.Server {
+func feed(t *testing.T, deny ...sysdigtest.Permission) *sysdigtest.Server {
 	t.Helper()
 	var events []json.RawMessage
 	for i := 9; i >= 0; i-- { // in no order
@@ -83,7 +83,7 @@ func TestLegacyFeed(t *testing.T) {
 	do(t, s, "GET", events+"/x", "").status(404)
 	require.Empty(t, s.Invalid())
 
-	denied := feed(t, "policy-events.read")
+	denied := feed(t, sysdigtest.EventsRead)
 	for _, path := range []string{events + "/status", events + "/e9", events + "?from=1&to=2", "/secure/events/v1/events/e9"} {
 		do(t, denied, "GET", path, "").status(403)
 	}

@@ -36,7 +36,7 @@ func TestATokenMayLackPermissions(t *testing.T) {
 	kill, logs := submission("KILL_CONTAINER", "c"), `{"actionType":"GET_LOGS","parameters":{"kubernetes.cluster.name":"c","kubernetes.namespace.name":"n"}}`
 	const events = "/secure/events/v1/events?from=1&to=2"
 	for _, tc := range []struct {
-		deny               string
+		deny               sysdigtest.Permission
 		method, path, body string
 		status             int
 	}{
@@ -49,17 +49,53 @@ func TestATokenMayLackPermissions(t *testing.T) {
 		{"policy-events.read", "GET", events, "", 403},
 		{"policy-events.read", "GET", "/secure/events/v1/events/x", "", 403},
 	} {
-		s := sysdigtest.New(sysdigtest.Options{Deny: []string{tc.deny}})
+		s := sysdigtest.New(sysdigtest.Options{Deny: []sysdigtest.Permission{tc.deny}})
 		r := do(t, s, tc.method, tc.path, tc.body).status(tc.status)
 		if tc.status == 403 {
 			require.Equal(t, "forbidden", r.get("type"))
-			require.Contains(t, r.Body.String(), tc.deny)
+			require.Contains(t, r.Body.String(), string(tc.deny))
 		}
 		require.Empty(t, s.Invalid())
 	}
 	all := sysdigtest.New(sysdigtest.Options{Deny: sysdigtest.Permissions()})
-	do(t, all, "GET", executions, "").status(403)
+	require.Equal(t, []any{}, do(t, all, "GET", executions, "").status(200).get("data"))
+	require.Equal(t, []any{}, do(t, all, "GET", "/api/users/me/permissions", "").status(200).get("permissions"))
 	do(t, all, "GET", "/secure/response-actions/v1alpha1/actions", "").status(403)
+}
+
+func TestExecutionsOfUnreadableClassAreNotListed(t *testing.T) {
+	t.Parallel()
+	const kill = `{"actionType":"KILL_CONTAINER","callerId":"c","parameters":{"host.id":"h","container.id":"6949e5f10829"}}`
+	const logs = `{"actionType":"GET_LOGS","callerId":"c","parameters":{"kubernetes.cluster.name":"c","kubernetes.namespace.name":"n"}}`
+	for name, tc := range map[string]struct {
+		deny []sysdigtest.Permission
+		want []any
+	}{
+		"all permissions":     {nil, []any{"GET_LOGS", "KILL_CONTAINER"}},
+		"no containment read": {[]sysdigtest.Permission{sysdigtest.ContainmentRead}, []any{"GET_LOGS"}},
+		"no gathering read":   {[]sysdigtest.Permission{sysdigtest.GatheringRead}, []any{"KILL_CONTAINER"}},
+		"no read":             {[]sysdigtest.Permission{sysdigtest.ContainmentRead, sysdigtest.GatheringRead}, []any{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sysdigtest.New(sysdigtest.Options{Deny: tc.deny})
+			do(t, s, "POST", executions, kill).status(201)
+			do(t, s, "POST", executions, logs).status(201)
+			listed := []any{}
+			for _, e := range do(t, s, "GET", executions+"?callerId=c", "").status(200).get("data").([]any) {
+				listed = append(listed, e.(map[string]any)["actionType"])
+			}
+			require.Equal(t, tc.want, listed)
+		})
+	}
+}
+
+func TestPermissionCanBeWithdrawn(t *testing.T) {
+	t.Parallel()
+	s := sysdigtest.New(sysdigtest.Options{})
+	require.Len(t, do(t, s, "GET", "/api/users/me/permissions", "").status(200).get("permissions"), len(sysdigtest.Permissions()))
+	s.Deny(sysdigtest.ContainmentRead)
+	require.NotContains(t, do(t, s, "GET", "/api/users/me/permissions", "").status(200).get("permissions"), "containment-response-actions.read")
 }
 
 func TestAnEndpointMayBeMissing(t *testing.T) {
@@ -74,7 +110,7 @@ func TestAnEndpointMayBeMissing(t *testing.T) {
 func TestOptionsThatMeanNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string]sysdigtest.Options{
-		"policy-event.read":     {Deny: []string{"policy-event.read"}},
+		"policy-event.read":     {Deny: []sysdigtest.Permission{"policy-event.read"}},
 		"no such endpoint":      {Without: []string{"GET /api/v2/captures"}},
 		"want /api/v1/captures": {Closed: []string{"/api/captures"}},
 		"cannot unmarshal":      {Events: []json.RawMessage{[]byte("1")}},

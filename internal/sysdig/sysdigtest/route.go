@@ -98,6 +98,7 @@ func (s *Server) table() []route {
 
 		{"GET", "/api/agents/connected", nil, nil, 200, s.agents},
 		{"GET", "/api/users/me", nil, nil, 200, s.me},
+		{"GET", "/api/users/me/permissions", nil, nil, 200, s.permissions},
 		{"POST", captures, nil, captureFields, 201, s.createCapture},
 		// That captures are listed and read under this path is described nowhere.
 		{"GET", captures, dumped, nil, 200, s.listCaptures("captures")},

@@ -146,7 +146,7 @@ func TestTheListOfExecutionsIsPaged(t *testing.T) {
 	require.Len(t, data("?limit=200"), 30)
 	page := data("?limit=2&offset=3")
 	require.Len(t, page, 2)
-	require.Equal(t, "c3", page[0].(map[string]any)["callerId"])
+	require.Equal(t, "c26", page[0].(map[string]any)["callerId"])
 	require.Empty(t, data("?from=1&to=2"))
 	require.Len(t, data("?callerId=c7"), 1)
 }

@@ -87,7 +87,7 @@ type Options struct {
 	// nothing says that Sysdig's are up to date. By its ID it is found at once.
 	ListLag time.Duration
 	// Deny are permissions that the token lacks, of [Permissions]. Default: none.
-	Deny []string
+	Deny []Permission
 	// Without are endpoints that this Sysdig does not have, as they are written in
 	// the table of routes: "GET /api/v1/captures/{id}". Default: none.
 	Without []string
@@ -101,21 +101,23 @@ type Options struct {
 	StateFile string
 }
 
-// Permissions are what a token may be allowed to do, in Sysdig's words: to run
-// and to read actions of either kind, and to read events.
-func Permissions() []string {
-	return []string{
-		containment + exec, containment + read, gathering + exec, gathering + read, readEventsPermission,
-	}
-}
+// Permission is what a token may do, in Sysdig's words (its public OpenAPI).
+type Permission string
+
+// The permissions: to run and to read actions of either class, and to read events.
+const (
+	ContainmentExec Permission = containment + exec
+	ContainmentRead Permission = containment + read
+	GatheringExec   Permission = gathering + exec
+	GatheringRead   Permission = gathering + read
+	EventsRead      Permission = "policy-events.read"
+)
 
 const (
 	containment = "containment-response-actions."
 	gathering   = "data-gathering-response-actions."
 	exec        = "exec"
 	read        = "read"
-
-	readEventsPermission = "policy-events.read"
 )
 
 // The families of paths by which captures are created and read: of the Cortex XSOAR
@@ -125,15 +127,43 @@ const (
 	DumpsPath    = "/api/sysdig"
 )
 
+// Permissions returns all permissions that there are.
+func Permissions() []Permission {
+	return []Permission{ContainmentExec, ContainmentRead, GatheringExec, GatheringRead, EventsRead}
+}
+
+// Deny takes the permissions from the token, and gives it all others.
+func (s *Server) Deny(permissions ...Permission) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deny = permissions
+}
+
+// granted reports whether the token has a permission.
+func (s *Server) granted(p Permission) bool { return !slices.Contains(s.deny, p) }
+
 // denied refuses a token that lacks every one of the permissions.
-func (s *Server) denied(permissions ...string) *problem {
-	for _, p := range permissions {
-		if !slices.Contains(s.opts.Deny, p) {
-			return nil
+func (s *Server) denied(permissions ...Permission) *problem {
+	if slices.ContainsFunc(permissions, s.granted) {
+		return nil
+	}
+	return &problem{status: http.StatusForbidden, Type: "forbidden", Message: "missing permission " + string(permissions[0])}
+}
+
+// permissions answers GET /api/users/me/permissions, in the shape that Sysdig's MCP
+// server reads.
+func (s *Server) permissions(*input) (any, *problem) {
+	names := []Permission{}
+	for _, p := range Permissions() {
+		if s.granted(p) {
+			names = append(names, p)
 		}
 	}
-	return &problem{status: http.StatusForbidden, Type: "forbidden", Message: "missing permission " + permissions[0]}
+	return map[string]any{"customerId": s.opts.CustomerID, "userId": userID, "teamId": teamID, "permissions": names}, nil
 }
+
+// teamID is the team of the token.
+const teamID = 77
 
 // maxRateLimit is the largest X-RateLimit-Limit there can be (Sysdig's public
 // OpenAPI); without a limit the header says so much.
@@ -152,6 +182,7 @@ type Server struct {
 	sim     http.Handler
 
 	mu       sync.Mutex
+	deny     []Permission
 	state    state
 	byID     map[string]*execution
 	pending  []pending // what has yet to take effect
@@ -179,7 +210,7 @@ func New(opts Options) *Server {
 	if opts.Hosts == nil {
 		opts.Hosts = DefaultHosts()
 	}
-	s := &Server{opts: opts, actions: catalogue(), byID: map[string]*execution{}, changed: make(chan struct{})}
+	s := &Server{opts: opts, deny: opts.Deny, actions: catalogue(), byID: map[string]*execution{}, changed: make(chan struct{})}
 	s.api = s.authenticated(s.routes())
 	s.sim = s.simRoutes()
 	var err error
@@ -193,7 +224,7 @@ func (s *Server) checkOptions() error {
 	var errs []error
 	for _, p := range s.opts.Deny {
 		if !slices.Contains(Permissions(), p) {
-			errs = append(errs, fmt.Errorf("deny %q: want one of %s", p, strings.Join(Permissions(), ", ")))
+			errs = append(errs, fmt.Errorf("deny %q: must be one of %q", p, Permissions()))
 		}
 	}
 	for _, endpoint := range s.opts.Without {

@@ -109,8 +109,8 @@ func TestARepeatedCallerKillsTwice(t *testing.T) {
 		require.Equal(t, 2, s.Ledger().Killed(container))
 		found := do(t, s, "GET", executions+"?callerId=same", "").status(200).get("data").([]any)
 		require.Len(t, found, 2)
-		require.Equal(t, "COMPLETED", found[0].(map[string]any)["status"])
-		require.Equal(t, "FAILED", found[1].(map[string]any)["status"], "it could die only once")
+		require.Equal(t, "FAILED", found[0].(map[string]any)["status"], "the newest first; it could die only once")
+		require.Equal(t, "COMPLETED", found[1].(map[string]any)["status"])
 	})
 }
 
