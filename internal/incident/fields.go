@@ -172,11 +172,15 @@ func (i *Incident) Missing(paths ...string) []string {
 }
 
 // FillFrom fills the absent fields that an analyst might also have supplied
-// from other, another account of the same target, and lists what it filled.
-// The container, and the process with its user and file, are left alone when
-// other tells of another one: half of one process and half of another would be
-// a process to kill that nobody ever saw.
+// from other, another account of the same target, and lists what it filled. It
+// fills nothing if the two name different hosts. It leaves the container alone if
+// they name different containers, and the process with its user and file if they
+// name different processes: half of one and half of another is a target that no
+// event reported.
 func (i *Incident) FillFrom(other *Incident) []string {
+	if len(i.Host.Differences(other.Host)) > 0 {
+		return nil
+	}
 	sameContainer := agree(i, other, "container.id")
 	sameProcess := sameContainer && agree(i, other, "process.pid", "process.name", "process.cmdline")
 	var filled []string
