@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,8 @@ type CaptureInput struct {
 	Since time.Time `json:"since"`
 	// Resumed says that an earlier run may have created it already.
 	Resumed bool `json:"resumed,omitzero"`
+	// Address is the host that the capture is of.
+	Address Address `json:"address,omitzero"`
 	// Claim is what the incident says of who approved it.
 	Claim approvals.Claim `json:"claim"`
 }
@@ -46,6 +49,8 @@ type Capture struct {
 	Size int64  `json:"size,omitzero"`
 	// Tenant is the Sysdig account that it is in.
 	Tenant string `json:"tenant,omitzero"`
+	// AgentID is the agent that was asked, if it is not the one of the input.
+	AgentID string `json:"agent_id,omitzero"`
 	// Observed says that the worker is on a dry run: there is no capture, and no ID.
 	Observed bool `json:"observed,omitzero"`
 }
@@ -61,6 +66,10 @@ const clockSkew = time.Hour
 
 // CreateCapture creates a system capture. Captures have no caller ID, so one
 // that may exist already is looked for by its name before it is created again.
+//
+// What was approved is the capture of a host. The agent ID is only how Sysdig
+// addresses it: if the host's agent came back with another one since, the capture is
+// asked of that agent.
 func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Capture, error) {
 	info := activity.GetInfo(ctx)
 	var clean int32
@@ -85,20 +94,29 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if err := a.permit(ctx, in.Claim, false); err != nil {
 		return Capture{}, err
 	}
-	if a.Observe {
-		return Capture{Name: in.Name, Observed: true}, nil
-	}
 	account, err := a.sysdig(in.Tenant)
 	if err != nil {
 		return Capture{}, err
 	}
+	found, err := a.check(ctx, account, in.Address)
+	if err != nil {
+		return Capture{}, err
+	}
+	if a.Observe {
+		return Capture{Name: in.Name, Observed: true}, nil
+	}
+	asked := ""
+	if found.Host.AgentID != "" && found.Host.AgentID != in.AgentID {
+		asked, in.AgentID = found.Host.AgentID, found.Host.AgentID
+	}
+	in.CustomerID = cmp.Or(found.Tenant.ID, in.CustomerID)
 	created, err := account.CreateCapture(ctx, sysdig.CaptureRequest{
 		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,
 		Agent:    sysdig.Agent{ID: in.AgentID, Customer: in.CustomerID, MachineID: in.MAC, HostName: in.HostName},
 		Duration: time.Duration(in.Duration), Filter: in.Filter,
 	})
 	if err == nil {
-		return Capture{ID: created.ID, Name: in.Name, Tenant: in.Tenant}, nil
+		return Capture{ID: created.ID, Name: in.Name, Tenant: in.Tenant, AgentID: asked}, nil
 	}
 	stop()
 	stop = func() {}

@@ -172,10 +172,11 @@ func (b *bucket) learn(resp *http.Response) {
 		}
 		b.limit, b.reserve = limit, float64(burst/4)
 	}
-	if resp.StatusCode != http.StatusTooManyRequests {
+	wait := retryAfter(resp.Header.Get("Retry-After"), now)
+	if resp.StatusCode != http.StatusTooManyRequests || wait == 0 {
 		return
 	}
-	if until := now.Add(retryAfter(resp.Header.Get("Retry-After"), now)); until.After(b.until) {
+	if until := now.Add(wait); until.After(b.until) {
 		b.until = until
 		if b.tokens != nil {
 			// Empty: what it gains until then is for those who wait.
