@@ -93,7 +93,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		}
 		choice = chosen
 	}
-	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned) {
+	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned || r.host == hostReplaced) {
 		choice.Mode = incident.ModeOne
 	}
 	return choice
@@ -235,7 +235,7 @@ func (r *response) withhold(err error) {
 // may not do it now: nothing was asked of Sysdig.
 func isWithheld(err error) bool {
 	kind := applicationErrorType(err)
-	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted || kind == activities.ErrProtected
+	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted || kind == activities.ErrProtected || kind == activities.ErrHost
 }
 
 // isProtected reports whether an action was not carried out because its target is

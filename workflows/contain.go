@@ -30,6 +30,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		Parameters: request.Parameters,
 		Tenant:     r.in.Tenant,
 		Resumed:    r.reset,
+		Address:    r.address(),
 		Claim:      r.claim(request.Action),
 	}
 	r.log(ctx, actorFirebreak, signals.KindAction, "%s with %s, caller ID %s", request.Action, report.Parameters(request.Parameters), in.CallerID)

@@ -44,6 +44,7 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		Tenant:      r.in.Tenant,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
+		Address:     r.address(),
 		Claim:       claim,
 	}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), in.Name, options.Filter)
@@ -58,6 +59,10 @@ func (r *response) record(ctx workflow.Context, first bool) error {
 		r.failed, r.demanded = nil, nil
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindCapture, "no capture was taken: %s", dryRun)
 		return nil
+	}
+	if now := r.capture.AgentID; now != "" {
+		r.log(ctx, actorSysdig, signals.KindCheck, "agent ID %s when it was asked for, %s connected now: the capture was asked of that one", inc.Host.AgentID, now)
+		r.page.Incident.Host.AgentID = now
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
 	if err := workflow.ExecuteActivity(acting(ctx, "Wait for the capture"), a.AwaitCapture, r.capture).Get(ctx, &r.capture); err != nil {
@@ -87,7 +92,7 @@ func (r *response) recordByAction(ctx workflow.Context, name string, claim appro
 	}
 	var a *activities.Activities
 	var done activities.Execution
-	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Claim: claim}
+	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Resumed: r.reset, Address: r.address(), Claim: claim}
 	r.log(ctx, actorFirebreak, signals.KindCapture, "capturing %s of %s as %s, filter %q", options.Duration, inc.Target(), name, options.Filter)
 	err = unanswered(r.claiming(&in.Claim, func() error {
 		return workflow.ExecuteActivity(acting(ctx, "Capture "+inc.Target()), a.ExecuteAction, in).Get(ctx, &done)
