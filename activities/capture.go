@@ -109,7 +109,7 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if found.Host.AgentID != "" && found.Host.AgentID != in.AgentID {
 		asked, in.AgentID = found.Host.AgentID, found.Host.AgentID
 	}
-	in.CustomerID = cmp.Or(found.Tenant.ID, in.CustomerID)
+	in.CustomerID, in.MAC = cmp.Or(found.Tenant.ID, in.CustomerID), cmp.Or(found.machineID, in.MAC)
 	created, err := account.CreateCapture(ctx, sysdig.CaptureRequest{
 		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,
 		Agent:    sysdig.Agent{ID: in.AgentID, Customer: in.CustomerID, MachineID: in.MAC, HostName: in.HostName},

@@ -42,6 +42,9 @@ type Enrichment struct {
 	Event *incident.Incident `json:"event,omitempty"`
 	// Note says how the host was found, or why it was not.
 	Note string `json:"note"`
+
+	// machineID is the agent's machine ID as Sysdig spells it.
+	machineID string
 }
 
 // withoutEvent is the attempt that does without the event, where the others could

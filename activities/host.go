@@ -206,6 +206,7 @@ func vouchedFor(agents *sysdig.Agents, host incident.Host) Enrichment {
 func located(c candidate, how string) Enrichment {
 	return Enrichment{
 		Host: c.host, Tenant: incident.Tenant{ID: c.Customer}, Cluster: c.ClusterName, Note: fmt.Sprintf("connected agent %s, %s", c.ID, how),
+		machineID: c.MachineID,
 	}
 }
 

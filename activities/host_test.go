@@ -212,7 +212,9 @@ func TestActionGoesOnWithoutTheListOfAgents(t *testing.T) {
 
 func TestCaptureIsAskedOfTheAgentThatIsConnectedNow(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, sysdigtest.Options{})
+	node := sysdigtest.DefaultHosts()[0]
+	node.MAC = "42-01-0A-80-00-05" // the capture is addressed as Sysdig spells it
+	b := newBench(t, sysdigtest.Options{Hosts: []sysdigtest.Host{node}})
 	in := captureOfNode()
 	in.AgentID, in.CustomerID = "13530", "1"
 	in.Address = nodeAddress()
