@@ -78,7 +78,7 @@ func (z *captureSizes) measure(ctx context.Context, stdout, _ io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s3.Stop()) }()
-	sim := sysdigtest.New(sysdigtest.Options{CaptureSize: z.bytes(), Step: time.Millisecond})
+	sim := sysdigtest.New(sysdigtest.Options{CaptureSize: z.bytes(), Step: time.Millisecond, RateLimit: sysdigtest.Unlimited})
 	server := httptest.NewServer(sim)
 	defer server.Close()
 	sim.URL = server.URL
