@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
@@ -259,4 +260,30 @@ func TestNoLineOnRequiredFieldsWhereNoneAre(t *testing.T) {
 		Parameters: map[string]string{"kubernetes.cluster.name": `"prod"`, "kubernetes.namespace.name": `"shop"`, "network_policy_name": `"p"`},
 	}), event)
 	require.NotContains(t, room(page), "all required fields are there: \n")
+}
+
+// Who asks by hand names the host by one identifier, or by an incident's: it is
+// compared all the same.
+func TestContradictedHostIsAskedForByHand(t *testing.T) {
+	t.Parallel()
+	whole := cloned()
+	whole.Host.ID, whole.Tenant.ID = "h-of-somebody", "55001"
+	for name, in := range map[string]signals.ManualInput{
+		"action":  {Action: "KILL_CONTAINER", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829"},
+		"host ID": {Action: "KILL_CONTAINER", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829", Parameters: map[string]signals.Scalar{"host.id": "h-of-somebody"}},
+		"capture": {Action: "CAPTURE", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829", Capture: &incident.CaptureOptions{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newDisputedBench(t)
+			b.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", signals.Told, mock.Anything).Return(nil).Maybe()
+			about := whole
+			b.at(time.Hour, signals.Reject, signals.Decision{Analyst: "ann", Reason: "no such host"})
+			page := b.manual(in, activities.Manual{Incident: &about})
+			require.Equal(t, signals.Rejected, page.Outcome)
+			require.Empty(t, b.executed)
+			require.Contains(t, room(page), contradiction)
+			require.Contains(t, room(page), "please amend: host.")
+		})
+	}
 }
