@@ -32,8 +32,10 @@ const (
 // Requests that change something go first: a request that only reads leaves a
 // quarter of the bucket to them and goes behind those that wait.
 //
-// After an answer 429 with Retry-After the bucket is empty, and nothing is sent
-// until that time has passed.
+// After an answer 429 with Retry-After the bucket is empty. If that time is at most
+// a minute, which is what the limit counts in, nothing is sent until it has passed. A
+// longer one is not about the limit of the account: it delays the request that was
+// answered so, and no other.
 type bucket struct {
 	mu sync.Mutex
 	// limit is the last one that was announced, 0 before.
@@ -176,12 +178,11 @@ func (b *bucket) learn(resp *http.Response) {
 	if resp.StatusCode != http.StatusTooManyRequests || wait == 0 {
 		return
 	}
-	if until := now.Add(wait); until.After(b.until) {
+	if b.tokens != nil {
+		b.tokens.AllowN(now, int(max(0, b.tokens.TokensAt(now))))
+	}
+	if until := now.Add(wait); wait <= time.Minute && until.After(b.until) {
 		b.until = until
-		if b.tokens != nil {
-			// Empty: what it gains until then is for those who wait.
-			b.tokens.AllowN(now, int(max(0, b.tokens.TokensAt(now))))
-		}
 	}
 }
 

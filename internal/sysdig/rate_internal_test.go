@@ -122,17 +122,28 @@ func TestTooManyRequestsEmptiesTheBucket(t *testing.T) {
 	}
 }
 
+// What is longer than the minute in which the limit counts delays one request only.
+func TestLongRetryAfterHoldsUpNoOtherRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, begun := limitedTo(60), time.Now()
+		b.learn(answered(429, "X-RateLimit-Limit", "60", "Retry-After", "1200"))
+		require.NoError(t, b.turn(t.Context(), &writeRequest))
+		require.InDelta(t, 4./3, time.Since(begun).Seconds(), 0.01, "the bucket is empty, and fills at its pace")
+	})
+}
+
 // A request that would wait for long is not sent, and nothing waits in a worker.
 func TestLongWaitIsAnErrorThatSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, begun := newBucket(), time.Now()
-		b.learn(answered(429, "Retry-After", "600"))
+		b.learn(answered(429, "Retry-After", "45"))
 		err := b.turn(t.Context(), &writeRequest)
 		var answer *Error
 		require.ErrorAs(t, err, &answer)
 		require.Equal(t, http.StatusTooManyRequests, answer.StatusCode)
-		require.Equal(t, 10*time.Minute, answer.RetryAfter)
+		require.Equal(t, 45*time.Second, answer.RetryAfter)
 		require.False(t, MayHaveTakenEffect(err))
 		require.Zero(t, time.Since(begun))
 	})
