@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,11 @@ import (
 )
 
 // counted is a value that says how often it was loaded.
-func counted(age time.Duration, loads *int, err func(n int) error) *recent[int] {
+func counted(age time.Duration, loads *atomic.Int32, err func(n int) error) *recent[int] {
 	return &recent[int]{age: age, load: func(context.Context) (int, error) {
 		time.Sleep(time.Second) // as long as an answer takes, in the bubble's time
-		*loads++
-		return *loads, err(*loads)
+		n := int(loads.Add(1))
+		return n, err(n)
 	}}
 }
 
@@ -28,29 +29,53 @@ func never(int) error { return nil }
 func TestRecentValueIsLoadedOncePerAge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		loads := 0
+		var loads atomic.Int32
 		r := counted(30*time.Second, &loads, never)
 		for begun := time.Now(); time.Since(begun) < 5*time.Minute; {
 			var all sync.WaitGroup
+			asked := time.Now()
 			for range 20 {
 				all.Go(func() {
 					n, err := r.get(t.Context())
 					require.NoError(t, err)
-					require.Equal(t, loads, n)
+					require.GreaterOrEqual(t, n, int(loads.Load())-1)
 				})
 			}
 			all.Wait()
+			if asked != begun {
+				require.Zero(t, time.Since(asked), "only the first callers wait")
+			}
 			require.NoError(t, sleep(t.Context(), 500*time.Millisecond))
 		}
-		require.LessOrEqual(t, loads, 10)
-		require.GreaterOrEqual(t, loads, 9)
+		require.NoError(t, sleep(t.Context(), 2*time.Second)) // the last request ends
+		require.InDelta(t, 10, loads.Load(), 1)
+	})
+}
+
+// What is not used is let go, and the next caller does not get an old value.
+func TestUnusedValueIsNotLoadedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var loads atomic.Int32
+		r := counted(30*time.Second, &loads, never)
+		for want := 1; want <= 2; want++ {
+			n, err := r.get(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, n)
+			require.NoError(t, sleep(t.Context(), 31*time.Second))
+			require.EqualValues(t, want, loads.Load())
+			synctest.Wait()
+			r.mu.Lock()
+			require.Zero(t, r.value)
+			r.mu.Unlock()
+		}
 	})
 }
 
 func TestCallerThatGivesUpDoesNotEndTheRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		loads := 0
+		var loads atomic.Int32
 		r := counted(30*time.Second, &loads, never)
 		ctx, cancel := context.WithCancel(t.Context())
 		gave := make(chan error, 1)
@@ -64,14 +89,14 @@ func TestCallerThatGivesUpDoesNotEndTheRequest(t *testing.T) {
 		n, err := r.get(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Equal(t, 1, loads)
+		require.EqualValues(t, 1, loads.Load())
 	})
 }
 
 func TestFailureIsTheAnswerForAMoment(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		loads := 0
+		var loads atomic.Int32
 		r := counted(30*time.Second, &loads, func(n int) error {
 			if n == 1 {
 				return errors.New("down")
@@ -82,7 +107,7 @@ func TestFailureIsTheAnswerForAMoment(t *testing.T) {
 			_, err := r.get(t.Context())
 			require.EqualError(t, err, "down")
 		}
-		require.Equal(t, 1, loads)
+		require.EqualValues(t, 1, loads.Load())
 		require.NoError(t, sleep(t.Context(), failureAge))
 		n, err := r.get(t.Context())
 		require.NoError(t, err)
