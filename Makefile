@@ -29,6 +29,10 @@ bench-capture: ## Measure how captures are saved in files and in S3, beside curl
 bench-memory: build ## Measure the worker's memory while 10,000 incidents wait, some five minutes (ARGS=--help lists the sizes)
 	@go run -C dev ./bench memory --firebreak ../bin/firebreak $(ARGS)
 
+.PHONY: bench-enrich
+bench-enrich: build ## Measure incidents that lack host.id among 20,000 agents, some two minutes (ARGS=--help lists the sizes)
+	@go run -C dev ./bench enrich --firebreak ../bin/firebreak $(ARGS)
+
 .PHONY: chaos
 chaos: ## Handle 300 incidents while everything is killed and Sysdig fails (ARGS="--incidents 300 --for 2m --seed 1")
 	@go -C dev test ./e2e -run '^TestChaos$$' -count=1 -v -timeout 15m -args --incidents 300 --for 2m $(ARGS)

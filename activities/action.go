@@ -42,6 +42,8 @@ type ActionInput struct {
 	NotAfter time.Time `json:"not_after,omitzero"`
 	// Resumed says that an earlier run may have submitted it already.
 	Resumed bool `json:"resumed,omitzero"`
+	// Address is the host that the action is about, zero if it is about none.
+	Address Address `json:"address,omitzero"`
 	// Claim is what the incident says of who approved it.
 	Claim approvals.Claim `json:"claim"`
 }
@@ -174,6 +176,9 @@ func (a *Activities) findOrSubmit(ctx context.Context, in ActionInput, attempt i
 			return clean, temporal.NewNonRetryableApplicationError(protected, ErrProtected, nil)
 		}
 	}
+	if err := a.checkAddress(ctx, in); err != nil {
+		return clean, err
+	}
 	if a.Observe {
 		return clean, errObserved
 	}
@@ -220,6 +225,28 @@ func (in *ActionInput) turn() []string {
 
 // capturing is the response action that takes a system capture.
 const capturing = "CAPTURE"
+
+// checkAddress checks that the host that the parameters name is the one that the
+// incident is about, and still is.
+func (a *Activities) checkAddress(ctx context.Context, in ActionInput) error {
+	id, addressed := in.Parameters[hostID]
+	if !addressed || in.Undo != "" {
+		return nil
+	}
+	account, err := a.sysdig(in.Tenant)
+	if err != nil {
+		return err
+	}
+	at := in.Address
+	if at.Host != (incident.Host{}) {
+		at.Host.ID = fmt.Sprint(id)
+	}
+	_, err = a.check(ctx, account, at)
+	return err
+}
+
+// hostID is the parameter that names the host of an action.
+const hostID = "host.id"
 
 // isOf checks that the execution that is to be undone is one of the action: who
 // approved, and what policies say, is about that.

@@ -287,10 +287,10 @@ func TestAHostIsFoundByWhatIsKnownOfIt(t *testing.T) {
 		"not by a bare name of two domains":   {activities.EnrichInput{HostName: "web-2"}, ""},
 		"by the whole name of one of those":   {activities.EnrichInput{HostName: "web-2.example.org"}, "id-6"},
 		"not by a part of a name":             {activities.EnrichInput{HostName: "web"}, ""},
-		"by host ID before anything else":     {activities.EnrichInput{HostID: "id-1", MAC: "aa:00:00:00:00:02"}, "id-1"},
+		"not by a host ID and another's MAC":  {activities.EnrichInput{HostID: "id-1", MAC: "aa:00:00:00:00:02"}, ""},
 		"not by a name that two hosts share":  {activities.EnrichInput{HostName: "twin"}, ""},
 		"not by nothing":                      {activities.EnrichInput{}, ""},
-		"by name where the MAC is not known":  {activities.EnrichInput{HostName: "ALONE", MAC: "ff:ff:ff:ff:ff:ff"}, "id-3"},
+		"not by name with another MAC":        {activities.EnrichInput{HostName: "ALONE", MAC: "ff:ff:ff:ff:ff:ff"}, ""},
 		"not at all where nothing is matched": {activities.EnrichInput{HostName: "nobody"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

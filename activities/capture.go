@@ -41,6 +41,8 @@ type CaptureInput struct {
 	Since time.Time `json:"since"`
 	// Resumed says that an earlier run may have created it already.
 	Resumed bool `json:"resumed,omitzero"`
+	// Address is the host that the capture is of.
+	Address Address `json:"address,omitzero"`
 	// Claim is what the incident says of who approved it.
 	Claim approvals.Claim `json:"claim"`
 }
@@ -54,6 +56,8 @@ type Capture struct {
 	Size int64  `json:"size,omitzero"`
 	// Tenant is the Sysdig account that it is in.
 	Tenant string `json:"tenant,omitzero"`
+	// AgentID is the agent that was asked, if it is not the one of the input.
+	AgentID string `json:"agent_id,omitzero"`
 	// Observed says that the worker is on a dry run: there is no capture, and no ID.
 	Observed bool `json:"observed,omitzero"`
 }
@@ -129,6 +133,10 @@ type creation struct {
 // the turn, which AwaitCapture gives back. Captures have no caller ID, so one that
 // may exist already is looked for by its name before it is created again. Where all
 // attempts so far were certainly refused, none can exist, and none is looked for.
+//
+// What was approved is the capture of a host. The agent ID is only how Sysdig
+// addresses it: if the host's agent came back with another one since, the capture is
+// asked of that agent.
 func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Capture, error) {
 	info := activity.GetInfo(ctx)
 	before := creation{Never: !in.Resumed}
@@ -155,9 +163,6 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 	if err := a.permit(ctx, in.Claim, false); err != nil {
 		return Capture{}, err
 	}
-	if a.Observe {
-		return Capture{Name: in.Name, Observed: true}, nil
-	}
 	account, err := a.sysdig(in.Tenant)
 	if err != nil {
 		return Capture{}, err
@@ -168,16 +173,31 @@ func (a *Activities) CreateCapture(ctx context.Context, in CaptureInput) (Captur
 		activity.RecordHeartbeat(ctx, creation{Clean: info.Attempt, Never: before.Never})
 		return Capture{}, err
 	}
+	found, err := a.check(ctx, account, in.Address)
+	if err != nil {
+		if isFinal(err) {
+			a.endTurn(ctx, in.Turn, in.Name)
+		}
+		return clean(err)
+	}
+	if a.Observe {
+		return Capture{Name: in.Name, Observed: true}, nil
+	}
 	if err := a.takeTurn(ctx, in.Turn, in.Name); err != nil {
 		return clean(err)
 	}
+	asked := ""
+	if found.Host.AgentID != "" && found.Host.AgentID != in.AgentID {
+		asked, in.AgentID = found.Host.AgentID, found.Host.AgentID
+	}
+	in.CustomerID, in.MAC = cmp.Or(found.Tenant.ID, in.CustomerID), cmp.Or(found.machineID, in.MAC)
 	created, err := account.CreateCapture(ctx, sysdig.CaptureRequest{
 		Name: in.Name, ContainerID: in.ContainerID, HostName: in.HostName,
 		Agent:    sysdig.Agent{ID: in.AgentID, Customer: in.CustomerID, MachineID: in.MAC, HostName: in.HostName},
 		Duration: time.Duration(in.Duration), Filter: in.Filter,
 	})
 	if err == nil {
-		return Capture{ID: created.ID, Name: in.Name, Tenant: in.Tenant}, nil
+		return Capture{ID: created.ID, Name: in.Name, Tenant: in.Tenant, AgentID: asked}, nil
 	}
 	mapped := toTemporal("create capture", err)
 	switch {

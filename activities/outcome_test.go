@@ -107,9 +107,9 @@ func outcomes() []outcome {
 	}
 }
 
-// answering is a client of a Sysdig that answers everything with a status and a
-// page that is not Sysdig's.
-func answering(t *testing.T) (c *sysdig.Client, answer func(code int, retryAfter string)) {
+// answering returns clients of a Sysdig that answers everything with a status and a
+// page that is not Sysdig's. Each client is new: one that was asked to wait waits.
+func answering(t *testing.T) (newClient func() *sysdig.Client, answer func(code int, retryAfter string)) {
 	t.Helper()
 	var code atomic.Int64
 	var retryAfter atomic.Value
@@ -123,9 +123,12 @@ func answering(t *testing.T) (c *sysdig.Client, answer func(code int, retryAfter
 		}
 	}))
 	t.Cleanup(server.Close)
-	c, err := sysdig.NewClient(sysdig.Config{AppURL: server.URL, APIURL: server.URL, Token: "t"})
-	require.NoError(t, err)
-	return c, func(status int, after string) {
+	newClient = func() *sysdig.Client {
+		c, err := sysdig.NewClient(sysdig.Config{AppURL: server.URL, APIURL: server.URL, Token: "t"})
+		require.NoError(t, err)
+		return c
+	}
+	return newClient, func(status int, after string) {
 		code.Store(int64(status))
 		retryAfter.Store(after)
 	}
@@ -133,7 +136,14 @@ func answering(t *testing.T) (c *sysdig.Client, answer func(code int, retryAfter
 
 func TestEveryAnswerIsRetriedOrFinalAndMayHaveTakenEffectOrNot(t *testing.T) {
 	t.Parallel()
-	c, answer := answering(t)
+	newClient, answer := answering(t)
+	client := newClient()
+	sameUnlessLimited := func(code int) *sysdig.Client {
+		if code == http.StatusTooManyRequests {
+			return newClient()
+		}
+		return client
+	}
 	next := 200
 	for _, want := range outcomes() {
 		require.Equal(t, next, want.from, "every code has its place")
@@ -142,7 +152,7 @@ func TestEveryAnswerIsRetriedOrFinalAndMayHaveTakenEffectOrNot(t *testing.T) {
 			for _, call := range calls() {
 				name := call.name + " answered " + strconv.Itoa(code)
 				answer(code, "7")
-				err := call.send(t.Context(), c)
+				err := call.send(t.Context(), sameUnlessLimited(code))
 				if code < 300 && call.file {
 					require.NoError(t, err, name)
 					continue
@@ -178,7 +188,7 @@ func TestEveryAnswerIsRetriedOrFinalAndMayHaveTakenEffectOrNot(t *testing.T) {
 
 func TestSysdigSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
-	c, answer := answering(t)
+	newClient, answer := answering(t)
 	for _, code := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusLocked, http.StatusRequestTimeout, http.StatusFound} {
 		for header, want := range map[string]time.Duration{
 			"":      0, // with the backoff of the retry policy
@@ -194,7 +204,7 @@ func TestSysdigSaysWhenToComeBack(t *testing.T) {
 			for _, call := range calls() {
 				answer(code, header)
 				var app *temporal.ApplicationError
-				require.ErrorAs(t, call.to(call.name, call.send(t.Context(), c)), &app)
+				require.ErrorAs(t, call.to(call.name, call.send(t.Context(), newClient())), &app)
 				require.False(t, app.NonRetryable())
 				require.Equal(t, want, app.NextRetryDelay(), "%s answered %d, Retry-After: %s", call.name, code, header)
 			}

@@ -27,7 +27,7 @@ func newSysdigMetrics(registry prometheus.Registerer) (*sysdigMetrics, error) {
 	m := &sysdigMetrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "firebreak_sysdig_requests_total",
-			Help: "Requests to Sysdig by account, endpoint and status code; error is no answer.",
+			Help: "Requests to Sysdig by account, endpoint and status code; error is no answer. Requests that the rate limit holds back are not sent and not counted.",
 		}, []string{"tenant", "endpoint", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "firebreak_sysdig_request_duration_seconds",

@@ -129,7 +129,7 @@ func located(inc *incident.Incident, fields []string) []string {
 
 // actionFields are the fields that a response action of a route cannot do without.
 func actionFields(action *catalogue.Action, route *incident.Route, inc *incident.Incident) []string {
-	fields := action.Fields(route.Parameters)
+	fields := addressed(action, route.Parameters, inc)
 	_, given := route.Parameters[paramContainer]
 	wholeHost := action.Name == actionCapture && route.Capture.Scope == incident.ScopeHost
 	if given || wholeHost || action.Responder != catalogue.OnHost {

@@ -97,7 +97,7 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		}
 		choice = chosen
 	}
-	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned || r.killing.late) {
+	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned || r.killing.late || r.host == hostReplaced) {
 		choice.Mode = incident.ModeOne
 	}
 	return choice
@@ -239,7 +239,7 @@ func (r *response) withhold(err error) {
 // may not do it now: nothing was asked of Sysdig.
 func isWithheld(err error) bool {
 	kind := applicationErrorType(err)
-	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted || kind == activities.ErrProtected
+	return kind == activities.ErrFrozen || kind == activities.ErrNotPermitted || kind == activities.ErrProtected || kind == activities.ErrHost
 }
 
 // isProtected reports whether an action was not carried out because its target is

@@ -30,6 +30,9 @@ func Capture(ctx workflow.Context, in signals.Input) (signals.Page, error) {
 		r.setState(ctx, signals.Capturing)
 		if err := r.record(ctx, false); err != nil {
 			r.failure(ctx, actionCapture, err)
+			if v := r.relocate(ctx, err, captureFields(route.Capture, &r.page.Incident)); v != approved {
+				return r.close(ctx, v.outcome())
+			}
 			continue
 		}
 		break

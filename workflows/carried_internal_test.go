@@ -32,6 +32,8 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		"undoing": true,
 		// Nor while hooks are being called.
 		"calling": true,
+		// The comparison of a host ends before anything is waited for.
+		"locating": true,
 		// Related events are looked for once, by the run that asks first.
 		"lookedAround": true,
 	}
@@ -48,6 +50,7 @@ func TestEverythingAnIncidentKnowsIsCarried(t *testing.T) {
 		returned: true, chatter: 100, unlisted: 1, containedAt: noon, watchUntil: noon.Add(time.Minute),
 		described: &catalogue.Action{Name: "NEW", Class: catalogue.Containment}, parameters: map[string]any{"host.id": "h"}, undos: 2, undoLost: true, calls: 3,
 		needed:  []string{"host.id"},
+		host:    hostVouched,
 		capture: activities.Capture{ID: 7, Name: "c"}, files: []activities.StoredFile{file},
 	}
 	r.approval = &approval{

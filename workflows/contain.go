@@ -32,6 +32,7 @@ func (r *response) execute(ctx workflow.Context) error {
 		Since:      r.openedAt,
 		Forced:     r.forced,
 		Resumed:    r.reset,
+		Address:    r.address(),
 		Claim:      r.claim(request.Action),
 	}
 	if request.Action == actionKillProcess {

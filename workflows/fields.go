@@ -13,39 +13,54 @@ import (
 )
 
 // require makes sure that the incident has the fields an action needs: from the
-// event, else from Sysdig, else from an analyst. It returns approved once they
-// are all there.
+// event, else from Sysdig, else from an analyst. If they address a host, it makes
+// sure that Sysdig knows that host by the same identifiers. It returns approved once
+// they are all there.
 func (r *response) require(ctx workflow.Context, fields []string) verdict {
 	switch r.leg(actionAmend) {
 	case behind:
 		return approved
 	case ahead:
-		if v := r.lookFor(ctx, fields); v != undecided {
+		if v := r.lookFor(ctx, fields, false); v != undecided {
 			return v
 		}
-		r.needed = append([]string{}, fields...) // not nil: it is what is asked for
 	case here:
 		// It need not be this time that the earlier run asked: see prepare.
 		if r.needed == nil { // as earlier versions carried it
 			r.needed = fields
 		}
 	}
-	v := r.wait(ctx)
-	r.needed = nil
-	return v
+	for {
+		v := r.wait(ctx)
+		r.needed = nil
+		if v != approved {
+			return v
+		}
+		// What an analyst supplied may be another host's.
+		if v := r.lookFor(ctx, fields, true); v != undecided {
+			return v
+		}
+	}
 }
 
 // lookFor checks the fields, looks for those that are missing, and asks an
 // analyst for what was not found: it is undecided then whether they will come.
-func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
-	if r.complete(ctx, fields) {
+// Again says that an analyst has supplied some.
+func (r *response) lookFor(ctx workflow.Context, fields []string, again bool) verdict {
+	complete := r.complete(ctx, fields, again)
+	switch {
+	case complete && !addressesHost(fields):
 		return approved
-	}
-	if len(r.page.Incident.Missing(fields...)) > 0 { // Sysdig cannot tell whether a process is still the same
+	case complete:
+		r.locate(ctx)
+		again = true
+	case !again && len(r.page.Incident.Missing(fields...)) > 0:
 		r.enrich(ctx)
-		if r.complete(ctx, fields) {
-			return approved
-		}
+	default: // Sysdig cannot say whether a process is still the same
+		again = true
+	}
+	if r.complete(ctx, fields, again) {
+		return approved
 	}
 	missing := r.missing(fields)
 	r.asks++
@@ -57,6 +72,7 @@ func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 	policy := r.in.Route.Approval
 	policy.Mode = incident.ModeOne
 	r.approval = newApproval(request, policy, r.in.Approvers, "")
+	r.needed = append([]string{}, fields...) // not nil: it is what is asked for
 	text := "fields are missing, please amend: " + strings.Join(missing, ", ")
 	if r.killing.restate {
 		text += fmt.Sprintf(" (process.pid %d is %s)", r.page.Incident.Process.PID, r.age(ctx))
@@ -65,37 +81,41 @@ func (r *response) lookFor(ctx workflow.Context, fields []string) verdict {
 	return undecided
 }
 
-// complete checks the required fields and says so.
-func (r *response) complete(ctx workflow.Context, fields []string) bool {
+// complete checks the required fields and, unless it has before, says so.
+func (r *response) complete(ctx workflow.Context, fields []string, again bool) bool {
 	r.checkProcess(ctx)
-	if missing := r.missing(fields); len(missing) > 0 {
+	missing := r.missing(fields)
+	switch {
+	case len(missing) > 0 && !again:
 		r.log(ctx, actorFirebreak, signals.KindCheck, "missing: %s", strings.Join(missing, ", "))
-		return false
+	case len(missing) == 0 && !again && len(fields) > 0:
+		r.log(ctx, actorFirebreak, signals.KindCheck, "all required fields are there: %s", strings.Join(fields, ", "))
 	}
-	r.log(ctx, actorFirebreak, signals.KindCheck, "all required fields are there: %s", strings.Join(fields, ", "))
-	return true
+	return len(missing) == 0
 }
 
-// enrich fills absent fields from what Sysdig knows of the host and the
-// customer. A failure only leaves them missing.
+// enrich fills absent fields from what Sysdig knows of the host, the customer and
+// the event. A failure only leaves them missing.
 func (r *response) enrich(ctx workflow.Context) {
 	var a *activities.Activities
 	var found activities.Enrichment
-	in := activities.EnrichInput{HostName: r.page.Incident.Host.Name, HostID: r.page.Incident.Host.ID, MAC: r.page.Incident.Host.MAC, EventID: r.page.Incident.ID, Tenant: r.in.Tenant}
+	in := r.hostInput()
+	in.EventID = r.page.Incident.ID
 	err := r.do(lookup(ctx, "Look the host up in Sysdig"), a.Enrich, in, &found)
 	if err != nil {
 		r.log(ctx, actorSysdig, signals.KindCheck, "enrichment failed: %s", describe(err))
 		return
 	}
-	filled := r.page.Incident.FillFrom(&incident.Incident{Host: found.Host, Tenant: found.Tenant})
+	filled := r.settleHost(ctx, &found)
 	if found.Event != nil {
-		filled = append(filled, r.page.Incident.FillFrom(found.Event)...)
+		filled = append(filled, r.fill(found.Event)...)
 	}
-	if len(filled) == 0 {
+	switch {
+	case len(filled) > 0:
+		r.log(ctx, actorSysdig, signals.KindCheck, "%s: filled %s", found.Note, strings.Join(filled, ", "))
+	case found.Conflict == "":
 		r.log(ctx, actorSysdig, signals.KindCheck, "nothing to add: %s", found.Note)
-		return
 	}
-	r.log(ctx, actorSysdig, signals.KindCheck, "%s: filled %s", found.Note, strings.Join(filled, ", "))
 }
 
 // amendable checks that fields may be amended now. Once approval was asked for,

@@ -321,6 +321,9 @@ func (r *response) takeAmendment(ctx workflow.Context, m *message, amendment sig
 		r.refuse(ctx, m, err)
 		return
 	}
+	if host := r.page.Incident.Host; r.host != hostReplaced && (amended.Host.ID != host.ID || amended.Host.AgentID != host.AgentID) {
+		r.host = hostVouched
+	}
 	r.page.Incident = amended
 	told := ""
 	for _, path := range paths {

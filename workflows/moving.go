@@ -63,6 +63,8 @@ type carried struct {
 	Asks     int               `json:"asks,omitzero"`
 	// Needed are the fields that are asked for, nil where none are.
 	Needed []string `json:"needed,omitempty"`
+	// Host is how sure it is which host the incident is about.
+	Host hostStanding `json:"host,omitzero"`
 
 	Failed *carriedFailure `json:"failed,omitempty"`
 	// Demanded is how the worker wants to be allowed what it refused to do.
@@ -172,7 +174,7 @@ func (r *response) carry() carried {
 	c := carried{
 		OpenedAt: r.openedAt, Reset: r.reset, Page: r.page, Seen: r.seen.bytes(),
 		Action: r.action, Described: r.described, Parameters: r.parameters, Undos: r.undos, UndoLost: r.undoLost, Calls: r.calls,
-		Decided: r.decided, Last: r.last, Asks: r.asks, Needed: r.needed, Demanded: r.demanded, Requester: r.requester, Forced: r.forced,
+		Decided: r.decided, Last: r.last, Asks: r.asks, Needed: r.needed, Host: r.host, Demanded: r.demanded, Requester: r.requester, Forced: r.forced,
 		StatedAt: r.killing.statedAt, Restate: r.killing.restate, Late: r.killing.late,
 		Returned: r.returned, ContainedAt: r.containedAt, WatchUntil: r.watchUntil,
 		Chatter: r.chatter, Unlisted: r.unlisted, Capture: r.capture, Files: r.files,
@@ -207,7 +209,7 @@ func (r *response) resume() error {
 	r.action, r.last, r.asks, r.demanded, r.requester = c.Action, c.Last, c.Asks, c.Demanded, c.Requester
 	r.forced, r.killing = c.Forced, killing{statedAt: c.StatedAt, restate: c.Restate, late: c.Late}
 	r.described, r.parameters, r.undos, r.undoLost, r.calls = c.Described, c.Parameters, c.Undos, c.UndoLost, c.Calls
-	r.needed = c.Needed
+	r.needed, r.host = c.Needed, c.Host
 	r.open = c.Page.Pending != nil
 	if c.Decided != nil {
 		r.decided = c.Decided

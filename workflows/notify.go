@@ -33,7 +33,9 @@ func (r *response) notifier(ctx workflow.Context) {
 				return
 			}
 			r.notifying = true
-			breathe(ctx) // what happens at once is one message
+			// What happens at once is one message, also if the host is compared between.
+			breathe(ctx)
+			_ = workflow.Await(ctx, func() bool { return !r.locating })
 			r.notify(ctx)
 			r.notifying = false
 		}

@@ -31,8 +31,13 @@ func (r *response) prepare(ctx workflow.Context) (action *catalogue.Action, stop
 		return nil, r.unprepared(ctx, err)
 	}
 	// An expression that found nothing leaves the parameter to the incident, whose
-	// fields an analyst can supply.
-	if fields := r.page.Incident.Missing(action.Fields(expressions(given))...); len(fields) > 0 {
+	// fields an analyst can supply. A host that one names is compared with the event's.
+	named := r.giveHost(ctx, action, given)
+	fields := r.page.Incident.Missing(action.Fields(expressions(given))...)
+	if named {
+		fields = append(fields, "host.id")
+	}
+	if len(fields) > 0 {
 		if v := r.require(ctx, fields); v != approved {
 			return nil, v.outcome()
 		}

@@ -89,6 +89,7 @@ func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 		Tenant:      r.in.Tenant,
 		Since:       r.openedAt,
 		Resumed:     r.reset,
+		Address:     r.address(),
 		Claim:       claim,
 	}
 	if err := r.claiming(&in.Claim, func() error {
@@ -102,6 +103,10 @@ func (r *response) recordOnce(ctx workflow.Context, first bool, try int) error {
 		r.failed, r.demanded = nil, nil
 		r.announce(ctx, activities.ChangeResult, actorFirebreak, signals.KindCapture, "no capture was taken: %s", dryRun)
 		return nil
+	}
+	if now := r.capture.AgentID; now != "" {
+		r.log(ctx, actorSysdig, signals.KindCheck, "agent ID %s when it was asked for, %s connected now: the capture was asked of that one", inc.Host.AgentID, now)
+		r.page.Incident.Host.AgentID = now
 	}
 	r.log(ctx, actorSysdig, signals.KindCapture, "capture %d requested", r.capture.ID)
 	awaited := activities.AwaitInput{Capture: r.capture, Duration: options.Duration, Turn: in.Turn, Hurried: first}
@@ -147,7 +152,9 @@ func (r *response) recordByAction(ctx workflow.Context, name, container, filter 
 	}
 	var a *activities.Activities
 	var done activities.Execution
-	in := activities.ActionInput{Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Since: r.openedAt, Resumed: r.reset, Claim: claim}
+	in := activities.ActionInput{
+		Action: actionCapture, CallerID: name, Parameters: parameters, Tenant: r.in.Tenant, Since: r.openedAt, Resumed: r.reset, Address: r.address(), Claim: claim,
+	}
 	err = unanswered(r.claiming(&in.Claim, func() error {
 		return r.do(patient(ctx, turnDeadline(claim.First), "Capture "+captureTarget(&inc, options)), a.ExecuteAction, in, &done)
 	}))

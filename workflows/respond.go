@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"cmp"
+	"maps"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -95,6 +96,13 @@ func (r *response) carryOut(ctx workflow.Context, action *catalogue.Action) (sto
 		r.failure(ctx, action.Name, err)
 		if isProtected(err) {
 			return signals.Rejected
+		}
+		if v := r.relocate(ctx, err, []string{"host.id"}); v != approved {
+			return v.outcome()
+		}
+		if isElsewhere(err) {
+			r.parameters = maps.Clone(r.parameters)
+			r.parameters["host.id"] = r.page.Incident.Host.ID
 		}
 	}
 }

@@ -73,6 +73,10 @@ type response struct {
 	// calls counts how often hooks were to be called, and calling those that are
 	// being called.
 	calls, calling int
+	// host is how sure it is which host the incident is about.
+	host hostStanding
+	// locating is set while the host is compared with the connected agents.
+	locating bool
 	// steps are the activities of this run.
 	steps steps
 	// needed are the fields that an analyst is asked to supply, nil otherwise.
@@ -263,7 +267,7 @@ func (r *response) addEvents(ctx workflow.Context, raw converter.RawValue) {
 				event.ID, event.Rule.Name, event.Severity, event.SeverityLabel, event.Target())
 			continue
 		}
-		r.page.Incident.FillFrom(event)
+		r.fill(event)
 		r.amended(actorStarter)
 		if !r.returned && r.recurs(event) {
 			r.returned = true

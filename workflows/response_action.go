@@ -100,7 +100,8 @@ func (r *response) admitAction(ctx workflow.Context, in signals.ManualInput) (ca
 	if in.Parameters["process.id"] != "" || in.Parameters[fieldPID] != "" {
 		r.stated(ctx, fieldPID)
 	}
-	if v := r.require(ctx, action.Fields(expressions(given))); v != approved {
+	delete(given, "host.id") // it is the incident's now, and compared with the connected agents
+	if v := r.require(ctx, addressed(action, expressions(given), &r.page.Incident)); v != approved {
 		return nil, v.outcome()
 	}
 	if r.parameters, err = action.Fill(given, r.page.Incident.Lookup); err != nil {
@@ -178,6 +179,9 @@ func (r *response) captureByHand(ctx workflow.Context) (signals.Page, error) {
 		r.setState(ctx, signals.Capturing)
 		if err := r.record(ctx, false); err != nil {
 			r.failure(ctx, actionCapture, err)
+			if v := r.relocate(ctx, err, captureFields(r.in.Route.Capture, &r.page.Incident)); v != approved {
+				return r.close(ctx, v.outcome())
+			}
 			continue
 		}
 		break

@@ -29,7 +29,9 @@ type bench struct {
 	*testsuite.TestWorkflowEnvironment
 	t *testing.T
 
-	enrich  func() (activities.Enrichment, error)
+	enrich func() (activities.Enrichment, error)
+	// locate finds the host as it is asked for.
+	locate  func(activities.EnrichInput) (activities.Enrichment, error)
 	execute func(activities.ActionInput) (activities.Execution, error)
 	capture func(activities.CaptureInput) (activities.Capture, error)
 	await   func(activities.AwaitInput) (activities.Capture, error)
@@ -67,6 +69,11 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 		return activities.Enrichment{
 			Host:   incident.Host{ID: "host-1", Name: "node-1", MAC: "aa:bb:cc:dd:ee:01", AgentID: "99001"},
 			Tenant: incident.Tenant{ID: "55001"}, Note: "connected agent 99001",
+		}, nil
+	}
+	b.locate = func(in activities.EnrichInput) (activities.Enrichment, error) {
+		return activities.Enrichment{
+			Host: incident.Host{ID: in.HostID, Name: in.HostName, MAC: in.MAC, AgentID: in.AgentID}, Note: "connected agent " + in.AgentID,
 		}, nil
 	}
 	b.execute = func(activities.ActionInput) (activities.Execution, error) {
@@ -109,6 +116,8 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 		}).Maybe()
 	b.OnActivity(a.Enrich, mock.Anything, mock.Anything).Return(
 		func(context.Context, activities.EnrichInput) (activities.Enrichment, error) { return b.enrich() }).Maybe()
+	b.OnActivity(a.LocateHost, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.EnrichInput) (activities.Enrichment, error) { return b.locate(in) }).Maybe()
 	b.OnActivity(a.ExecuteAction, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.ActionInput) (activities.Execution, error) {
 			b.executed = append(b.executed, in)

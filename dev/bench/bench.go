@@ -82,7 +82,7 @@ func setUp(ctx context.Context, temporal string, ours, floor int, stderr io.Writ
 	ourHosts, floorHosts := hosts("firebreak", ours), hosts("floor", floor)
 	b.stack, err = stack.Start(ctx, stack.Options{
 		Dir: dir, Address: temporal, Headless: true, DynamicConfig: production(), Routes: routes, Logger: logger, Wrap: b.arrivals.wrap,
-		Sysdig: sysdigtest.Options{Hosts: append(ourHosts, floorHosts...), Step: time.Millisecond},
+		Sysdig: sysdigtest.Options{Hosts: append(ourHosts, floorHosts...), Step: time.Millisecond, RateLimit: sysdigtest.Unlimited},
 	})
 	if err != nil {
 		return fmt.Errorf("start firebreak: %w", err)

@@ -78,7 +78,9 @@ func (z *captureSizes) measure(ctx context.Context, stdout, _ io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, s3.Stop()) }()
-	sim := sysdigtest.New(sysdigtest.Options{CaptureSize: z.bytes(), Step: time.Millisecond, UploadRate: 1 << 40})
+	sim := sysdigtest.New(sysdigtest.Options{
+		CaptureSize: z.bytes(), Step: time.Millisecond, UploadRate: 1 << 40, RateLimit: sysdigtest.Unlimited,
+	})
 	server := httptest.NewServer(sim)
 	defer server.Close()
 	sim.URL = server.URL

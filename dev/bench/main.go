@@ -21,6 +21,9 @@
 // `bench memory` measures the worker as a process, with many incidents that wait:
 // how much of it is in memory, and how soon it is ready and gone.
 //
+// `bench enrich` measures what a large account costs an incident that lacks its
+// host's ID: requests for the list of agents, the worker's memory, and the time.
+//
 // What it prints is a report, not a verdict: the exit code tells only whether
 // every incident was handled and every action was done exactly once; for the
 // webhook, whether every event was counted exactly once.
@@ -67,6 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			name, m, args = "bench capture", &captureSizes{}, args[1:]
 		case "memory":
 			name, m, args = "bench memory", &memorySizes{}, args[1:]
+		case "enrich":
+			name, m, args = "bench enrich", &enrichSizes{}, args[1:]
 		case saveMode: // by itself
 			if err := saveHere(ctx, os.Stdin, stdout); err != nil {
 				fmt.Fprintf(stderr, "bench: %v\n", err)

@@ -78,7 +78,7 @@ func (z *memorySizes) measure(ctx context.Context, stdout, stderr io.Writer) (er
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	s, err := stack.Start(ctx, stack.Options{
 		Dir: dir, Headless: true, WorkerApart: true, DynamicConfig: production(), Routes: routes, Logger: logger,
-		Sysdig: sysdigtest.Options{Hosts: hosts, Step: time.Millisecond},
+		Sysdig: sysdigtest.Options{Hosts: hosts, Step: time.Millisecond, RateLimit: sysdigtest.Unlimited},
 	})
 	if err != nil {
 		return fmt.Errorf("start firebreak: %w", err)

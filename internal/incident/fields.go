@@ -212,13 +212,17 @@ func (i *Incident) Missing(paths ...string) []string {
 }
 
 // FillFrom fills the absent fields that an analyst might also have supplied
-// from other, another account of the same target, and lists what it filled.
-// The container, and the process with its user and file, are left alone when
-// other is about another one, or one of the two is about the host itself: half of
-// one process and half of another would be a process to kill that does not exist.
-// An incident whose container is unknown gets one if other names it; it does not
-// become one of the host itself, because what is asked for was chosen before.
+// from other, another account of the same target, and lists what it filled. It
+// fills nothing if the two name different hosts. It leaves the container alone if
+// they name different containers, or one of them is about the host itself, and the
+// process with its user and file if they name different processes: half of one and
+// half of another is a target that no event reported. An incident whose container is
+// unknown gets one if other names it; it does not become one of the host itself,
+// because what is asked for was chosen before.
 func (i *Incident) FillFrom(other *Incident) []string {
+	if len(i.Host.Differences(other.Host)) > 0 {
+		return nil
+	}
 	sameContainer := agree(i, other, "container.id") && !(i.HostLevel && !other.saysNoContainer()) && !(other.HostLevel && !i.saysNoContainer())
 	sameProcess := sameContainer && agree(i, other, "process.pid", "process.name", "process.cmdline") && sameStart(i, other)
 	var filled []string

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxAnswer bounds a JSON answer. The largest is the list of connected
-	// agents, about 1 KiB each.
+	// maxAnswer bounds a JSON answer that is read as a whole. The list of connected
+	// agents, which is larger, is decoded as it arrives.
 	maxAnswer = 16 << 20
 	// answerTimeout bounds a whole JSON call, so that an answer that stalls
 	// half-way ends even if the caller set no deadline.
@@ -40,6 +40,11 @@ func (r request) changes() bool { return r.method != http.MethodGet }
 
 // call sends a request and decodes its JSON answer, which must pass its check.
 func (c *Client) call(ctx context.Context, req request, out answer) error {
+	return c.read(ctx, req, func(body io.Reader) error { return readAnswer(body, out) })
+}
+
+// read sends a request and lets decode read its answer.
+func (c *Client) read(ctx context.Context, req request, decode func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	resp, err := c.send(ctx, req)
@@ -47,7 +52,7 @@ func (c *Client) call(ctx context.Context, req request, out answer) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if err := readAnswer(resp.Body, out); err != nil {
+	if err := decode(resp.Body); err != nil {
 		// The request was carried out, only its answer was lost.
 		return &callError{req: req, sent: true, err: fmt.Errorf("read answer: %w", err)}
 	}
@@ -77,6 +82,12 @@ func readAnswer(body io.Reader, out answer) error {
 // send sends a request and returns its answer if it is a success. The caller
 // closes the body.
 func (c *Client) send(ctx context.Context, req request) (_ *http.Response, err error) {
+	if err := c.bucket.turn(ctx, &req); err != nil {
+		if _, refused := errors.AsType[*Error](err); refused {
+			return nil, err
+		}
+		return nil, &callError{req: req, err: err}
+	}
 	// The hook runs before the transport flushes the first byte: as long as it
 	// has not, nothing has left this machine.
 	var sent atomic.Bool
@@ -95,6 +106,7 @@ func (c *Client) send(ctx context.Context, req request) (_ *http.Response, err e
 		}
 		return nil, &callError{req: req, sent: sent.Load(), err: err}
 	}
+	c.bucket.learn(resp)
 	if err := checkResponse(req, resp, c.token); err != nil {
 		resp.Body.Close()
 		return nil, err

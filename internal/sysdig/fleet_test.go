@@ -2,6 +2,7 @@ package sysdig_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"firebreak/internal/sysdig"
@@ -68,4 +69,33 @@ func TestMeIsTheOwnerOfTheToken(t *testing.T) {
 
 	_, err = scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"user":{}}`)) }).Me(t.Context())
 	require.ErrorContains(t, err, "get current user: GET /api/users/me: read answer: the user has no numeric id")
+}
+
+func TestListOfAgentsIsDecodedAsItArrives(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body string
+		want int // -1: an error
+	}{
+		"unknown keys before and after": {`{"total":{"a":[1,{"b":2}]},"agents":[{"id":1,"attributes":{"x":{"y":[]}}}],"next":null}`, 1},
+		"more than 16 MiB":              {`{"agents":[{"id":1,"note":"` + strings.Repeat("x", 17<<20) + `"},{"id":2}]}`, 2},
+		"an empty array":                {`[]`, 0},
+		"it breaks off":                 {`{"agents":[{"id":1},{"id":2}`, -1},
+		"it breaks off at last":         {`{"agents":[{"id":1}]`, -1},
+		"agents is no array":            {`{"agents":{}}`, -1},
+		"a text":                        {`"agents"`, -1},
+		"nothing":                       {``, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := scripted(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(test.body)) })
+			agents, err := c.Directory().Agents(t.Context())
+			if test.want < 0 {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, test.want, agents.Len())
+		})
+	}
 }

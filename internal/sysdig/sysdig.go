@@ -2,10 +2,11 @@
 // response needs it: response actions, system captures, connected agents, the
 // token's owner.
 //
-// One call is one request, but for a download, which is taken up again where it
-// broke off. The client never retries, polls or logs otherwise: whoever calls it
-// decides that, and [MayHaveTakenEffect] tells whether a failed request
-// may have done its work all the same. The API token leaves this package in the
+// One call is one request, except for a download, which is taken up again where it
+// broke off, and for the [Directory], which answers from memory. The client never
+// retries, polls or logs otherwise: its caller decides that, and
+// [MayHaveTakenEffect] reports whether a failed request may have done its work all
+// the same. All requests of a client keep to the rate limit that Sysdig announces. The API token leaves this package in the
 // Authorization header only: never in a URL, an error or after a redirect.
 //
 // What the package assumes about the API comes from Sysdig's public OpenAPI
@@ -51,6 +52,8 @@ type Client struct {
 	userAgent string
 	observer  func(Exchange)
 	http      *http.Client
+	bucket    *bucket
+	directory *Directory
 	// resumePause is the time before a download that broke off is taken up again.
 	resumePause time.Duration
 	permissions permissionCache
@@ -68,7 +71,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{
+	c := &Client{
 		app:         app,
 		api:         api,
 		token:       cfg.Token,
@@ -83,7 +86,10 @@ func NewClient(cfg Config) (*Client, error) {
 			// a second time.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-	}, nil
+	}
+	c.bucket = newBucket()
+	c.directory = newDirectory(c)
+	return c, nil
 }
 
 // newTransport bounds every phase of a request that can hang before the body;

@@ -1,16 +1,24 @@
 package sysdigtest
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Host is a host with a connected agent.
 type Host struct {
 	Name string
-	MAC  string
+	// MAC is what agents report as machineId: the MAC address, with the agent's
+	// machine_id_prefix before it if one is set (Sysdig's agent).
+	MAC string
 	// ID is what response actions call host.id and the list of connected agents
 	// opaqueUid.
 	ID      string
 	AgentID int64
 	Cluster string
+	// Attributes are listed beside clusterName, as text. The real list has more than
+	// one (the Cortex XSOAR pack reads only clusterName).
+	Attributes map[string]string
 	// Containers are the IDs of the containers that run on it.
 	Containers []string
 }
@@ -52,20 +60,20 @@ func (s *Server) host(match func(Host) bool) (Host, bool) {
 
 // agents answers GET /api/agents/connected.
 func (s *Server) agents(*input) (any, *problem) {
-	type attributes struct {
-		ClusterName string `json:"clusterName"`
-	}
 	type agent struct {
-		ID         int64      `json:"id"`
-		Customer   int64      `json:"customer"`
-		HostName   string     `json:"hostName"`
-		MachineID  string     `json:"machineId"`
-		OpaqueUID  string     `json:"opaqueUid"`
-		Attributes attributes `json:"attributes"`
+		ID         int64             `json:"id"`
+		Customer   int64             `json:"customer"`
+		HostName   string            `json:"hostName"`
+		MachineID  string            `json:"machineId"`
+		OpaqueUID  string            `json:"opaqueUid"`
+		Attributes map[string]string `json:"attributes"`
 	}
 	list := make([]agent, len(s.opts.Hosts))
 	for i, h := range s.opts.Hosts {
-		list[i] = agent{h.AgentID, s.opts.CustomerID, h.Name, h.MAC, h.ID, attributes{h.Cluster}}
+		attributes := map[string]string{}
+		maps.Copy(attributes, h.Attributes)
+		attributes["clusterName"] = h.Cluster
+		list[i] = agent{h.AgentID, s.opts.CustomerID, h.Name, h.MAC, h.ID, attributes}
 	}
 	return map[string]any{"agents": list}, nil
 }

@@ -94,7 +94,13 @@ type Options struct {
 	// NoRange makes downloads start at the first byte whatever Range asks for, and
 	// gives them no ETag, as it may be with Sysdig: nobody says.
 	NoRange bool
-	// RateLimit is the number of requests allowed per minute. Default: no limit.
+	// RateLimit is the number of requests allowed per minute, 1 to 4096. Every answer
+	// of the API host announces it in X-RateLimit-Limit, and one request too many is
+	// answered 429 with Retry-After in seconds (Sysdig's public OpenAPI). That the
+	// minute is a fixed one, and that requests to the application host count and do
+	// not announce the limit, is an assumption. Default: 4096 is announced, and
+	// nothing refused. Unlimited announces nothing, for measuring without Sysdig's
+	// part.
 	RateLimit int
 	// StateFile keeps executions, captures, containers and the ledger over a
 	// restart. Default: in memory only.
@@ -165,9 +171,13 @@ func (s *Server) permissions(*input) (any, *problem) {
 // teamID is the team of the token.
 const teamID = 77
 
-// maxRateLimit is the largest X-RateLimit-Limit there can be (Sysdig's public
-// OpenAPI); without a limit the header says so much.
-const maxRateLimit = 4096
+const (
+	// maxRateLimit is the largest X-RateLimit-Limit there can be (Sysdig's public
+	// OpenAPI).
+	maxRateLimit = 4096
+	// Unlimited is a RateLimit that is not announced.
+	Unlimited = -1
+)
 
 // Server is the simulated Sysdig Secure. It is an http.Handler.
 type Server struct {
@@ -222,6 +232,9 @@ func New(opts Options) *Server {
 // checkOptions refuses names that nothing has, which would change nothing.
 func (s *Server) checkOptions() error {
 	var errs []error
+	if s.opts.RateLimit < Unlimited || s.opts.RateLimit > maxRateLimit {
+		errs = append(errs, fmt.Errorf("rate limit %d: must be between 1 and %d, or %d", s.opts.RateLimit, maxRateLimit, Unlimited))
+	}
 	for _, p := range s.opts.Deny {
 		if !slices.Contains(Permissions(), p) {
 			errs = append(errs, fmt.Errorf("deny %q: must be one of %q", p, Permissions()))
@@ -260,7 +273,20 @@ func (s *Server) Config() sysdig.Config {
 }
 
 // Hosts are the hosts with a connected agent.
-func (s *Server) Hosts() []Host { return s.opts.Hosts }
+func (s *Server) Hosts() []Host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opts.Hosts
+}
+
+// SetHosts changes which hosts have a connected agent: agents come back with another
+// agent ID, and of cloned machines that share a MAC address Sysdig lists only the
+// one that connected last (draios/kubernetes-sysdig-metrics-apiserver, issue 1).
+func (s *Server) SetHosts(hosts []Host) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Hosts = hosts
+}
 
 // ServeHTTP answers for Sysdig, or plays the fault that is due.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +294,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.sim.ServeHTTP(w, r)
 		return
 	}
-	w.Header().Set("X-RateLimit-Limit", strconv.Itoa(cmp.Or(s.opts.RateLimit, maxRateLimit)))
+	if s.opts.RateLimit != Unlimited && strings.HasPrefix(r.URL.Path, "/secure/") {
+		w.Header().Set("X-RateLimit-Limit", strconv.Itoa(cmp.Or(s.opts.RateLimit, maxRateLimit)))
+	}
 	if f, ok := s.arrive(r); ok {
 		f.play(w, r, s.api)
 		return
@@ -295,7 +323,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 // overLimit counts a request against the rate limit, and returns how long until
 // the next one is allowed: 0 for at once.
 func (s *Server) overLimit() time.Duration {
-	if s.opts.RateLimit == 0 {
+	if s.opts.RateLimit <= 0 {
 		return 0
 	}
 	s.mu.Lock()

@@ -193,10 +193,8 @@ func TestTheRateLimitIsPerMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := sysdigtest.New(sysdigtest.Options{RateLimit: 2})
-		for range 2 {
-			r := do(t, s, "GET", "/api/users/me", "").status(200)
-			require.Equal(t, "2", r.Header().Get("X-RateLimit-Limit"))
-		}
+		require.Equal(t, "2", do(t, s, "GET", executions, "").status(200).Header().Get("X-RateLimit-Limit"))
+		require.Empty(t, do(t, s, "GET", "/api/users/me", "").status(200).Header().Get("X-RateLimit-Limit"))
 		time.Sleep(20 * time.Second)
 		r := do(t, s, "GET", "/api/users/me", "").status(429)
 		require.Equal(t, "40", r.Header().Get("Retry-After"))
@@ -204,7 +202,11 @@ func TestTheRateLimitIsPerMinute(t *testing.T) {
 		time.Sleep(40 * time.Second)
 		do(t, s, "GET", "/api/users/me", "").status(200)
 	})
-	require.Equal(t, "4096", do(t, sysdigtest.New(sysdigtest.Options{}), "GET", "/api/users/me", "").Header().Get("X-RateLimit-Limit"))
+	for limit, want := range map[int]string{0: "4096", sysdigtest.Unlimited: ""} {
+		s := sysdigtest.New(sysdigtest.Options{RateLimit: limit})
+		require.Equal(t, want, do(t, s, "GET", executions, "").status(200).Header().Get("X-RateLimit-Limit"))
+	}
+	do(t, sysdigtest.New(sysdigtest.Options{RateLimit: 4097}), "GET", "/api/users/me", "").status(500)
 }
 
 func TestOnlyTheTokenOpens(t *testing.T) {
