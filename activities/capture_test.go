@@ -2,8 +2,13 @@ package activities_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -288,4 +293,53 @@ func TestSizeThatDiffersIsFlaggedAndTheFileIsKept(t *testing.T) {
 	file, err = run[activities.StoredFile](b, a.SaveCapture, in)
 	require.NoError(t, err)
 	require.Empty(t, file.Differences, "a size that is not known says nothing")
+}
+
+// A file that was acquired is compared with what the outputs of its execution state.
+func TestAcquiredFileIsComparedWithItsOutputs(t *testing.T) {
+	t.Parallel()
+	const content = "what was acquired"
+	digest := strings.Repeat("ab", 32)
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/acquired-file") {
+			w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(another())+":")
+			_, _ = io.WriteString(w, content)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"x-1","actionType":"FILE_ACQUIRE","status":"COMPLETED","outputs":{"file.size":99,"file.sha256":"`+digest+`","other.size":"17","path":"/tmp/x"}}`)
+	}))
+	t.Cleanup(ts.Close)
+	b := newBench(t, sysdigtest.Options{})
+	client, err := sysdig.NewClient(sysdig.Config{AppURL: ts.URL, APIURL: ts.URL, Token: "test-token"})
+	require.NoError(t, err)
+	b.activities.Sysdig = client
+	file, err := run[activities.StoredFile](b, a.FetchResult, activities.FetchInput{Action: "FILE_ACQUIRE", ExecutionID: "x-1", WorkflowID: "w", RunID: "r"})
+	require.NoError(t, err)
+	require.EqualValues(t, len(content), file.Size)
+	var sources []string
+	for _, d := range file.Differences {
+		sources = append(sources, d.What+" of "+d.Source+": "+d.Stated[:2])
+	}
+	require.ElementsMatch(t, []string{"sha256 of the download's digest: " + hex.EncodeToString(another())[:2], "sha256 of output file.sha256: ab", "size of output file.size: 99"}, sources)
+}
+
+func another() []byte {
+	sum := sha256.Sum256([]byte("another"))
+	return sum[:]
+}
+
+func TestActionCaptureThatABusyAgentRefusedSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	g := &turns{}
+	b.activities.Guard = g
+	b.sysdig.PolicyCapture(58014837, time.Hour)
+	_, err := run[activities.Execution](b, a.ExecuteAction, activities.ActionInput{
+		Action: "CAPTURE", CallerID: "one", Claim: captureOfNode().Claim, Parameters: map[string]any{
+			"host.id": nodeHost, "capture.remote_storage_configuration_id": "s", "capture.duration_ns": int64(time.Second), "capture.past_duration_ns": 0,
+		},
+	})
+	require.Equal(t, activities.ErrCaptureBusy, final(t, err))
+	require.ErrorContains(t, err, sysdigtest.ReasonBusy)
+	require.Empty(t, g.holders())
 }

@@ -277,3 +277,36 @@ func TestGuardKeepsTheTurnOfAHost(t *testing.T) {
 	require.ErrorContains(t, got["bad holder"], "must match")
 	require.ErrorContains(t, got["no host"], "must match")
 }
+
+// An action CAPTURE that its agent did not take is submitted again under a new caller
+// ID, and one whose turn did not come was never submitted.
+func TestActionCaptureThatIsNotTakenIsNotAmbiguous(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		kind  string
+		times int
+	}{"busy": {activities.ErrCaptureBusy, 2}, "no turn": {activities.ErrCaptureTurn, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			var callers []string
+			execute := b.execute
+			b.execute = func(in activities.ActionInput) (activities.Execution, error) {
+				if callers = append(callers, in.CallerID); len(callers) == 1 {
+					return activities.Execution{}, refusal(tc.kind, "not now")
+				}
+				return execute(in)
+			}
+			in := unasked()
+			in.Route.Capture = incident.CaptureOptions{Backend: incident.BackendResponseAction, StorageConfigurationID: "s-7"}
+			page := b.run(workflows.Capture, in, miner())
+			require.Len(t, callers, tc.times)
+			if tc.kind == activities.ErrCaptureBusy {
+				require.NotEqual(t, callers[0], callers[1])
+				require.Equal(t, signals.Captured, page.Outcome)
+				return
+			}
+			require.Equal(t, signals.Failed, page.Outcome, "not ambiguous: nothing was submitted")
+		})
+	}
+}

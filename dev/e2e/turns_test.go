@@ -13,7 +13,7 @@ import (
 )
 
 // An agent takes one capture at a time, and refuses any other after Sysdig has
-// accepted it. Three incidents of one host want a capture at once, and a worker is
+// accepted it. Three incidents of one host need a capture at once, and a worker is
 // killed while the first is taken: all three files are stored, and Sysdig is never
 // asked while the host is busy.
 func TestCapturesOfOneHostTakeTurns(t *testing.T) {

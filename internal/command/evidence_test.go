@@ -45,6 +45,39 @@ func evidenceDir(t *testing.T) (dir string, flag string) {
 	return dir, "--evidence-url=file://" + dir
 }
 
+func TestDifferencesOfEvidenceAreFlaggedWithBothValues(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	url := "--evidence-url=file://" + dir
+	store, err := evidence.Open(t.Context(), "file://"+dir)
+	require.NoError(t, err)
+	file, err := store.Put(t.Context(), evidence.Prefix(minerID, evidenceRun)+"c.scap", "", strings.NewReader("short"))
+	require.NoError(t, err)
+	item := evidence.Item{File: file, CaptureID: "42"}
+	item.CompareSize("Sysdig's capture", 25)
+	item.CompareSize("Content-Length", file.Size)
+	item.CompareSize("nothing", 0)
+	item.CompareSHA256("output file.sha256", strings.ToUpper(file.SHA256))
+	_, err = store.WriteManifest(t.Context(), evidence.Manifest{WorkflowID: minerID, RunID: evidenceRun, Files: []evidence.Item{item}})
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	const both = "size differs: Sysdig's capture states 25 bytes, stored are 5 bytes"
+	code, stdout, stderr := run(t, nil, "evidence", "verify", minerID, url)
+	require.Zero(t, code, "a flag, no failure: %s", stderr)
+	require.Contains(t, stdout, "warn  c.scap: 5 bytes")
+	require.Contains(t, stdout, both)
+	_, stdout, _ = run(t, nil, "evidence", "list", minerID, url)
+	require.Contains(t, stdout, both)
+	_, stdout, _ = run(t, nil, "evidence", "list", minerID, url, "--output", "json")
+	require.Contains(t, stdout, `"stated": "25"`)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, minerID, evidenceRun, "c.scap"), []byte("shorter"), 0o600))
+	_, stdout, _ = run(t, nil, "evidence", "list", minerID, url)
+	require.Contains(t, stdout, "7 bytes are stored, the manifest lists 5")
+	code, _, _ = run(t, nil, "evidence", "verify", minerID, url)
+	require.Equal(t, 1, code)
+}
+
 func TestEvidenceIsListedWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	_, url := evidenceDir(t)

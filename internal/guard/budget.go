@@ -134,7 +134,7 @@ func (w *Watch) ledgerOf(ctx context.Context, run *workflow.WorkflowExecutionInf
 	return page, nil
 }
 
-// replay does to the ledger what an update did that the guard accepted; nil is none.
+// replay repeats on the page what an update did that the guard accepted.
 func replay(page *signals.GuardPage, input *update.Input, at time.Time) error {
 	payloads := converter.GetDefaultDataConverter()
 	switch input.GetName() {

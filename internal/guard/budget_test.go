@@ -80,7 +80,9 @@ type handle struct {
 }
 
 func (h handle) Get(_ context.Context, into any) error {
-	*into.(*signals.Reservation) = h.taken
+	if taken, reserving := into.(*signals.Reservation); reserving {
+		*taken = h.taken
+	}
 	return h.err
 }
 
@@ -289,6 +291,35 @@ func gave(t *testing.T, at time.Time, in signals.Reserve) *history.HistoryEvent 
 			},
 		},
 	}
+}
+
+func TestHoldAsksTheGuard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.begin(queue, nil)
+		w, _ := watched(t, s)
+		defer w.Stop()
+		in := signals.Hold{Host: []string{"h"}, Holder: "one", For: incident.Duration(time.Minute)}
+		s.set(func() { s.ledger = func(signals.Reserve) error { return nil } })
+		require.NoError(t, w.Hold(t.Context(), in))
+		require.Equal(t, signals.UpdateHold, s.updates[0].UpdateName)
+		require.Equal(t, in, s.updates[0].Args[0])
+
+		s.set(func() {
+			s.ledger = func(signals.Reserve) error {
+				return temporal.NewNonRetryableApplicationError("capture two is under way", signals.ErrSlotHeld, nil)
+			}
+		})
+		var held *guard.HeldError
+		require.ErrorAs(t, w.Hold(t.Context(), in), &held)
+		require.Equal(t, "capture two is under way", held.Reason)
+
+		s.set(func() { s.ledger = func(signals.Reserve) error { return errors.New("no answer") } })
+		err := w.Hold(t.Context(), in)
+		require.ErrorContains(t, err, "ask the guard for the turn of the host: no answer")
+		require.NotErrorAs(t, err, &held)
+	})
 }
 
 func TestNextGuardKnowsWhichTurnsAreHeld(t *testing.T) {

@@ -23,6 +23,13 @@ func (e *HeldError) Error() string { return e.Reason }
 // error is a *HeldError if another capture has the turn; any other means that the
 // guard did not answer, and that no capture may be created.
 func (w *Watch) Hold(ctx context.Context, in signals.Hold) error {
+	// The guard takes few questions at a time, see ledger.turn.
+	select {
+	case w.ledger.turn <- struct{}{}:
+		defer func() { <-w.ledger.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	err := w.hold(ctx, in)
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) {

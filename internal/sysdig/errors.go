@@ -77,7 +77,7 @@ func MayHaveTakenEffect(err error) bool {
 
 // OutstandingCapture reports whether Sysdig refused the request for a capture
 // because the host is busy with another one. That it does is not known: the agent
-// refuses, later. The wording is all there is to tell by, and its case varies.
+// refuses, later. Only the wording distinguishes this refusal, and its case varies.
 func OutstandingCapture(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && slices.ContainsFunc(append([]string{e.Message}, e.Details...), BusyReason)

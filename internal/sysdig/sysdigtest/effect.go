@@ -92,8 +92,8 @@ func (s *Server) carryOut(e *execution) *failure {
 	return s.changeContainer(e.Action, id)
 }
 
-// captureByAction begins a capture. The agent has one slot for captures, whoever
-// asks for them; that this one counts too follows from that, and is not described.
+// captureByAction begins a capture. The agent has one slot for all
+// captures. That this action uses it too is inferred.
 func (s *Server) captureByAction(e *execution, h Host) *failure {
 	agent := strconv.FormatInt(h.AgentID, 10)
 	if s.opts.AgentRefuses != "" {

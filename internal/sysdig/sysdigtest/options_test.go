@@ -110,10 +110,10 @@ func TestAnEndpointMayBeMissing(t *testing.T) {
 func TestOptionsThatMeanNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[string]sysdigtest.Options{
-		"policy-event.read":     {Deny: []sysdigtest.Permission{"policy-event.read"}},
-		"no such endpoint":      {Without: []string{"GET /api/v2/captures"}},
-		"want /api/v1/captures": {Closed: []string{"/api/captures"}},
-		"cannot unmarshal":      {Events: []json.RawMessage{[]byte("1")}},
+		"policy-event.read":         {Deny: []sysdigtest.Permission{"policy-event.read"}},
+		"no such endpoint":          {Without: []string{"GET /api/v2/captures"}},
+		"expected /api/v1/captures": {Closed: []string{"/api/captures"}},
+		"cannot unmarshal":          {Events: []json.RawMessage{[]byte("1")}},
 	} {
 		s := sysdigtest.New(options)
 		require.Contains(t, do(t, s, "GET", "/api/users/me", "").status(500).Body.String(), want)

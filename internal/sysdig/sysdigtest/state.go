@@ -21,8 +21,8 @@ type state struct {
 	Containers map[string]string
 	// Killed holds the processes that were killed, as host ID "/" process ID.
 	Killed map[string]bool
-	// Busy is until when an agent takes a capture that nobody asked for here, by the
-	// agent's ID.
+	// Busy is until when an agent takes a capture that was not requested by the
+	// captures API, by the agent's ID.
 	Busy map[string]time.Time
 
 	dirty bool

@@ -247,7 +247,7 @@ func (s *Server) checkOptions() error {
 	}
 	for _, family := range s.opts.Closed {
 		if family != CapturesPath && family != DumpsPath {
-			errs = append(errs, fmt.Errorf("closed %q: want %s or %s", family, CapturesPath, DumpsPath))
+			errs = append(errs, fmt.Errorf("closed %q: expected %s or %s", family, CapturesPath, DumpsPath))
 		}
 	}
 	return errors.Join(errs...)
