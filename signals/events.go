@@ -27,6 +27,6 @@ type Repeat struct {
 func Slim(e incident.Incident) incident.Incident {
 	e.Labels, e.Fields, e.Actions = nil, nil, nil
 	e.Output, e.EventURL = "", ""
-	e.Rule.Tags = nil
+	e.Rule.Tags, e.Mitre = nil, incident.Mitre{}
 	return e
 }

@@ -108,8 +108,8 @@ func subject(inc *incident.Incident) string {
 	k, c := &inc.Kubernetes, &inc.Cloud
 	ofProcess := inc.HostLevel || inc.Process != (incident.Process{})
 	switch {
-	case k.Pod != "" || k.Resource != "":
-		parts := []string{part(cmp.Or(k.Namespace, Unknown)), part(cmp.Or(k.Pod, k.Resource))}
+	case k.Pod != "" || k.Resource != "" || k.WorkloadName != "":
+		parts := []string{part(cmp.Or(k.Namespace, Unknown)), part(cmp.Or(k.Pod, k.Resource, k.WorkloadName))}
 		if k.Cluster != "" {
 			parts = append([]string{part(k.Cluster)}, parts...)
 		}

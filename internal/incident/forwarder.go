@@ -73,7 +73,7 @@ func forwarderIncident(o object, noContainer bool) Incident {
 		Actions:    policyActions(o.list("actions")),
 	}
 	fields := content.properties("fields")
-	i.Rule.Name = cmp.Or(i.Rule.Name, identifier(fields["falco.rule"]))
+	i.Rule.Name = cmp.Or(i.Rule.Name, identifier(fields["falco.rule"]), content.id("internalRuleName"))
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = content.integer("policyVersion")
 	i.describe(newProperties(o.properties("labels")), newProperties(fields), envelope{

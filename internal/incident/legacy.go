@@ -23,7 +23,7 @@ func legacy() adapter {
 }
 
 func legacyIncident(o object) Incident {
-	fields := o.pairs("fields")
+	fields := o.properties("fields")
 	i := Incident{
 		Tenant:     Tenant{ID: shaped(number, o.id("customerId"))},
 		Rule:       Rule{Name: cmp.Or(o.id("ruleName"), identifier(fields["falco.rule"])), Type: o.id("ruleType"), Tags: o.texts("ruleTags")},
@@ -38,7 +38,7 @@ func legacyIncident(o object) Incident {
 	}
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = o.integer("policyVersion")
-	i.describe(newProperties(o.pairs("eventLabels")), newProperties(fields), envelope{containerID: o.text("containerId"), noContainer: o["containerId"] == ""})
+	i.describe(newProperties(o.properties("eventLabels")), newProperties(fields), envelope{containerID: o.text("containerId"), noContainer: o["containerId"] == ""})
 	i.ID = sysdigID(o, &i)
 	i.Derive()
 	return i

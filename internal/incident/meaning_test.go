@@ -433,3 +433,26 @@ func TestEventSaysWhatItLacks(t *testing.T) {
 		require.Equal(t, test.want, events[0].Lacks, name)
 	}
 }
+
+// Sysdig's older payloads have arrays of pairs where the newer have objects.
+func TestPairsAreReadLikeObjects(t *testing.T) {
+	t.Parallel()
+	const labels, fields = `{"host.hostName":"node-1","kubernetes.deployment.name":"cart"}`, `{"container.id":"6949e5f10829","falco.rule":"r"}`
+	const labelPairs, fieldPairs = `[{"key":"host.hostName","value":"node-1"},{"key":"kubernetes.deployment.name","value":"cart"}]`,
+		`[{"key":"container.id","value":"6949e5f10829"},{"key":"falco.rule","value":"r"}]`
+	for adapter, format := range map[string]string{
+		"sysdig-forwarder":    `{"id":"1","type":"policy","originator":"policy","severity":3,"timestamp":1720031001639981110,"content":{"fields":%s},"labels":%s}`,
+		"sysdig-notification": `{"alert":{"severity":3},"state":"ACTIVE","timestamp":1720031001639981,"entities":[{"policyEvents":[{"id":"1","fields":%s,"eventLabels":%s}]}]}`,
+		"sysdig-legacy":       `{"id":"1","policyId":1,"severity":3,"timestamp":1720031001639981,"fields":%s,"eventLabels":%s}`,
+	} {
+		for _, shapes := range [][]any{{fields, labelPairs}, {fieldPairs, labels}, {fieldPairs, labelPairs}} {
+			events, err := incident.Parse(fmt.Appendf(nil, format, shapes...))
+			require.NoError(t, err)
+			require.Equal(t, adapter, events[0].Adapter)
+			require.Empty(t, events[0].Lacks)
+			i := events[0].Incident
+			require.Equal(t, []string{"node-1", "6949e5f10829", "r", "cart", "deployment"},
+				[]string{i.Host.Name, i.Container.ID, i.Rule.Name, i.Kubernetes.WorkloadName, i.Kubernetes.WorkloadType}, adapter)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func NoDetection() []string { return slices.Clone(noDetection) }
 func secureEventIncident(o object) Incident {
 	i, content := forwarderIncident(o, false), o.object("content")
 	// A machine-learning detection has no rule, only its kind.
-	i.Rule.Name = cmp.Or(i.Rule.Name, content.text("type"))
+	i.Rule.Name = cmp.Or(i.Rule.Name, content.id("type"))
 	i.Rule.Type = ruleType(content)
 	i.describeContent(content)
 	return i
@@ -93,12 +93,12 @@ func ruleType(content object) string {
 // of their own: machine learning (command, exe) and the admission controller
 // (clusterName, namespace, resourceKind, resourceName).
 func (i *Incident) describeContent(content object) {
-	i.Process.Name = cmp.Or(i.Process.Name, content.text("command"))
-	i.Process.Exe = cmp.Or(i.Process.Exe, content.text("exe"))
+	i.Process.Name = cmp.Or(i.Process.Name, shaped(line, content.text("command")))
+	i.Process.Exe = cmp.Or(i.Process.Exe, shaped(line, content.text("exe")))
 	k := &i.Kubernetes
-	k.Cluster = cmp.Or(k.Cluster, content.text("clusterName"))
-	k.Namespace = cmp.Or(k.Namespace, content.text("namespace"))
-	if name := content.text("resourceName"); k.WorkloadName == "" && name != "" {
-		k.WorkloadName, k.WorkloadType = name, strings.ToLower(content.text("resourceKind"))
+	k.Cluster = cmp.Or(k.Cluster, shaped(name, content.text("clusterName")))
+	k.Namespace = cmp.Or(k.Namespace, shaped(name, content.text("namespace")))
+	if resource := shaped(name, content.text("resourceName")); k.WorkloadName == "" && resource != "" {
+		k.WorkloadName, k.WorkloadType = resource, strings.ToLower(shaped(name, content.text("resourceKind")))
 	}
 }
