@@ -169,21 +169,12 @@ func TestCaptureOfAnUnknownContainerNeedsIt(t *testing.T) {
 	require.Equal(t, signals.Captured, page.Outcome)
 	require.Equal(t, "container.id=6949e5f10829", taken.Filter)
 
-	for action, want := range map[string]bool{"CAPTURE": true, "FILE_ACQUIRE": false} {
-		route := incident.Route{Playbook: signals.PlaybookRespond, Action: action}
-		require.Equal(t, want, contains(workflows.RequiredFields(&route, &inc), "container.id"), action)
-		route.Capture.Scope = incident.ScopeHost
-		require.False(t, contains(workflows.RequiredFields(&route, &inc), "container.id"), action)
-	}
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
+	route := incident.Route{Playbook: signals.PlaybookRespond, Action: "CAPTURE"}
+	require.Contains(t, workflows.RequiredFields(&route, &inc), "container.id")
+	route.Capture.Scope = incident.ScopeHost
+	require.NotContains(t, workflows.RequiredFields(&route, &inc), "container.id")
+	route.Action = "FILE_ACQUIRE"
+	require.Contains(t, workflows.RequiredFields(&route, &inc), "container.id", "the scope is the capture's only")
 }
 
 // A container ID that does not have the shape of one would widen the filter.

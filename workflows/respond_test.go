@@ -1029,20 +1029,14 @@ func TestAManualActionWithBadInputFailsAndSaysWhy(t *testing.T) {
 			in.Action, in.Capture = "CAPTURE", &incident.CaptureOptions{}
 			in.Parameters["contaner.id"] = "x"
 		}, `CAPTURE has no parameter "contaner.id"`},
-<<<<<<< ours
 		"two hosts":         {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
 		"unknown parameter": {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
+		"another shape":     {func(in *signals.ManualInput) { in.Parameters["container.id"] = "web" }, `parameters: container.id: field container.id: value "web": must be a container ID`},
+		"no value":          {func(in *signals.ManualInput) { in.Parameters["host.id"] = "null"; delete(in.Parameters, "host.name") }, `parameters: host.id: field host.id`},
 		"parameter not given": {func(in *signals.ManualInput) {
 			in.Action, in.Force = "FILE_UNQUARANTINE", true
 			in.Parameters["path.absolute"] = "/x"
 		}, "quarantined_file_path is missing"},
-=======
-		"two hosts":           {func(in *signals.ManualInput) { in.Parameters["host.id"] = "another" }, "parameters: host.id, host.name may name different hosts"},
-		"unknown parameter":   {func(in *signals.ManualInput) { in.Parameters["contaner.id"] = "x" }, `KILL_CONTAINER has no parameter "contaner.id"`},
-		"another shape":       {func(in *signals.ManualInput) { in.Parameters["container.id"] = "web" }, `parameters: container.id: field container.id: value "web": must be a container ID`},
-		"no value":            {func(in *signals.ManualInput) { in.Parameters["host.id"] = "null"; delete(in.Parameters, "host.name") }, `parameters: host.id: field host.id`},
-		"parameter not given": {func(in *signals.ManualInput) { in.Action = "FILE_UNQUARANTINE"; in.Parameters["path.absolute"] = "/x" }, "quarantined_file_path is missing"},
->>>>>>> theirs
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -30,7 +30,7 @@ func TestACaptureOfAHostTakes15Seconds(t *testing.T) {
 	m := newManual(newIncident(nil), running, awaitingApproval())
 	code, _, stderr := run(t, m.fakeTemporal, "capture", "--host", "node-1", "--whole-host", "--reason", "r")
 	require.Equal(t, 0, code, stderr)
-	require.Equal(t, "action:CAPTURE:node-1:e85a57df4e2f", m.options.ID)
+	require.Equal(t, "action:CAPTURE:node-1:dd8880462185", m.options.ID)
 	require.Equal(t, map[string]signals.Scalar{"host.name": "node-1"}, m.started[0].Parameters)
 	require.Equal(t, incident.Duration(15*time.Second), m.started[0].Capture.Duration)
 	require.Equal(t, incident.ScopeHost, m.started[0].Capture.Scope)
