@@ -149,18 +149,11 @@ func (a *Approvers) Members(groups []string) []string {
 	return slices.Compact(members)
 }
 
-// Revision is what a starter of this version writes into an Input. Playbooks
-// that are given less keep to the commands of earlier versions, whose histories
-// they replay; that costs no history event, as a version marker would.
-const Revision = 3
-
 // Input starts a playbook. The events follow by signal: the starter opens an
 // incident and joins one by the same signal-with-start.
 type Input struct {
 	Route     incident.Route `json:"route"`
 	Approvers Approvers      `json:"approvers"`
-	// Revision is [Revision] as the starter knew it; 0 is before it was counted.
-	Revision int `json:"revision,omitzero"`
 	// Notify says that there is somebody to be notified.
 	Notify bool `json:"notify,omitzero"`
 	// Tenant is the Sysdig account that the event came from, by the name that the

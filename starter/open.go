@@ -72,7 +72,7 @@ func (d *dispatcher) signal(ctx context.Context, m *message, events []incident.I
 		batch.Duplicates += m.again[events[i].ID]
 	}
 	input := signals.Input{
-		Route: *m.route, Approvers: d.approvers, Revision: signals.Revision, Notify: d.notify, Tenant: m.tenant, First: &events[0],
+		Route: *m.route, Approvers: d.approvers, Notify: d.notify, Tenant: m.tenant, First: &events[0],
 	}
 	runID, started, err = d.temporal.SignalWithStart(ctx, d.options(m, &events[0], reuse), workflowType, input, batch)
 	if err == nil {

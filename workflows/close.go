@@ -67,19 +67,11 @@ func (r *response) close(ctx workflow.Context, outcome signals.State) (signals.P
 	return r.page, nil
 }
 
-// reopenWhileClosing is the change by which an incident that was contained can
-// be reopened until its last task. Histories of earlier versions closed all the
-// same; crypto-miner-returned-while-closing is one.
-const reopenWhileClosing = "reopen-while-closing"
-
 // reopens takes back the close of an incident whose detection returned while
 // its report was stored, and reports whether it did. The next close stores the
 // report again, in place of this one.
 func (r *response) reopens(ctx workflow.Context) bool {
 	if !r.returned || ctx.Err() != nil || r.page.Outcome != signals.Contained {
-		return false
-	}
-	if workflow.GetVersion(ctx, reopenWhileClosing, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return false
 	}
 	r.page.Outcome = ""

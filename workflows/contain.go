@@ -111,10 +111,6 @@ const lazyState = time.Second
 // during carries an action out, and shows the incident in a state meanwhile: on
 // its page at once, in lists when it takes a while.
 func (r *response) during(ctx workflow.Context, state signals.State, act func(workflow.Context) error) error {
-	if r.in.Revision < 2 {
-		r.setState(ctx, state)
-		return act(ctx)
-	}
 	if r.resuming {
 		return act(ctx)
 	}

@@ -92,7 +92,7 @@ func TestContradictedHostIsAskedFor(t *testing.T) {
 
 func input(route incident.Route) signals.Input {
 	route.CoolDown = noCoolDown()
-	return signals.Input{Route: route, Revision: signals.Revision}
+	return signals.Input{Route: route}
 }
 
 func withFile(event incident.Incident) incident.Incident {

@@ -113,7 +113,7 @@ func (r *response) vetted(ctx workflow.Context, m *message) bool {
 	if r.verifies() {
 		return true
 	}
-	if _, decision := m.payload.(signals.Decision); !decision || r.in.Revision < 2 {
+	if _, decision := m.payload.(signals.Decision); !decision {
 		return false
 	}
 	if !workflow.Now(ctx).Before(r.approval.request.ExpiresAt) {
@@ -299,7 +299,7 @@ func (r *response) supply(inc *incident.Incident, path, value string) error {
 	if err := inc.SetField(path, value); err != nil {
 		return err
 	}
-	if now, _ := inc.Field(path); known != "" && now != known && r.in.Revision >= 2 {
+	if now, _ := inc.Field(path); known != "" && now != known {
 		return refused(metrics.NotApplicable, "field %s is %q already: only what is missing can be supplied", path, signals.Clip(known, maxQuoted))
 	}
 	return nil

@@ -158,7 +158,7 @@ func (r *response) pack() (signals.Input, error) {
 
 // packed encodes what the next run needs, and says how large its input is.
 func (r *response) packed() (in signals.Input, size int, err error) {
-	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers, Revision: r.in.Revision, Notify: r.in.Notify, Tenant: r.in.Tenant}
+	in = signals.Input{Route: r.in.Route, Approvers: r.in.Approvers, Notify: r.in.Notify, Tenant: r.in.Tenant}
 	rest, err := json.Marshal(in)
 	if err != nil {
 		return in, 0, fmt.Errorf("encode the input: %w", err)

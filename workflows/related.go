@@ -11,7 +11,7 @@ import (
 // somebody is asked: an incident that nobody looks at does without.
 func (r *response) lookAround(ctx workflow.Context) {
 	inc := &r.page.Incident
-	if r.in.Revision < 3 || r.lookedAround || inc.Host.Name == "" || r.page.Events.Count == 0 {
+	if r.lookedAround || inc.Host.Name == "" || r.page.Events.Count == 0 {
 		return
 	}
 	r.lookedAround = true

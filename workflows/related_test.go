@@ -27,9 +27,7 @@ func TestPageSaysThatRelatedEventsAreCut(t *testing.T) {
 				return activities.RelatedResult{Events: []signals.RelatedEvent{{ID: "event-0"}}, Cut: tc.cut}, nil
 			}
 			b.at(time.Minute, signals.Approve, decision("ann"))
-			in := minerInput()
-			in.Revision = signals.Revision
-			page := b.run(workflows.CryptoMiner, in, miner())
+			page := b.run(workflows.CryptoMiner, minerInput(), miner())
 			require.Len(t, page.Related, 1)
 			require.Equal(t, tc.cut, page.RelatedCut)
 			require.Contains(t, texts(page, signals.KindCheck), tc.text)

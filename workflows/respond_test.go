@@ -26,7 +26,6 @@ func respondInput(action string) signals.Input {
 		Route: incident.Route{
 			Name: "respond", Playbook: "respond", Action: action, CoolDown: noCoolDown(), Approval: incident.Approval{Mode: incident.ModeNone},
 		},
-		Revision: signals.Revision,
 	}
 }
 

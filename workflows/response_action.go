@@ -51,7 +51,7 @@ func requested(ctx workflow.Context, in signals.ManualInput) (*response, error) 
 		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "bad-input", nil)
 	}
 	r, err := begin(ctx, signals.Input{
-		Approvers: signals.Approvers{Trust: signals.TrustVerified}, Revision: signals.Revision, Tenant: in.Tenant,
+		Approvers: signals.Approvers{Trust: signals.TrustVerified}, Tenant: in.Tenant,
 	}, signals.PlaybookManual)
 	if err != nil {
 		return nil, err

@@ -204,12 +204,12 @@ func noCoolDown() *incident.Duration { return new(incident.Duration) }
 
 func minerInput() signals.Input {
 	return signals.Input{
-		Route: incident.Route{Name: "crypto-miner", Playbook: "crypto-miner", CoolDown: noCoolDown()}, Revision: signals.Revision,
+		Route: incident.Route{Name: "crypto-miner", Playbook: "crypto-miner", CoolDown: noCoolDown()},
 	}
 }
 
 func captureInput() signals.Input {
-	return signals.Input{Route: incident.Route{Name: "capture", Playbook: "capture"}, Revision: signals.Revision}
+	return signals.Input{Route: incident.Route{Name: "capture", Playbook: "capture"}}
 }
 
 func decision(analyst string) signals.Decision {

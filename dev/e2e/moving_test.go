@@ -143,7 +143,7 @@ func (m mover) play(t *testing.T, temporal *temporalServer) *incident {
 func (f *installation) openWhole(route domain.Route, e event) *incident {
 	f.t.Helper()
 	whole := parse(f.t, e)
-	input := signals.Input{Route: route, Revision: signals.Revision, First: &whole}
+	input := signals.Input{Route: route, First: &whole}
 	workflowType, ok := signals.WorkflowType(route.Playbook)
 	require.True(f.t, ok)
 	batch := signals.EventBatch{Events: []domain.Incident{signals.Slim(whole)}}

@@ -100,7 +100,7 @@ func TestWhoMayStartWorkflowsMayNotAct(t *testing.T) {
 		Container: domain.Container{ID: f.host.Containers[0]},
 	}
 	inc.Derive()
-	in := signals.Input{Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner", Approval: domain.Approval{Mode: domain.ModeNone}}, Revision: signals.Revision}
+	in := signals.Input{Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner", Approval: domain.Approval{Mode: domain.ModeNone}}}
 	run, err := f.temporal.SignalWithStartWorkflow(f.ctx, "crypto-miner:mine", signals.Events, signals.EventBatch{Events: []domain.Incident{inc}},
 		client.StartWorkflowOptions{TaskQueue: f.host.Name}, signals.WorkflowCryptoMiner, in)
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestATrustThatNobodyKnowsIsNone(t *testing.T) {
 	}
 	inc.Derive()
 	in := signals.Input{
-		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Route:     domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"},
 		Approvers: signals.Approvers{Trust: "Verified", Analysts: []string{"ann"}},
 	}
 	run, err := f.temporal.SignalWithStartWorkflow(f.ctx, "crypto-miner:mine", signals.Events, signals.EventBatch{Events: []domain.Incident{inc}},
@@ -157,7 +157,7 @@ func TestWhatIsCarriedComesFromNobodyElse(t *testing.T) {
 			`"action":"KILL_CONTAINER","approval":{"request":$REQUEST,"verdict":"approved","have":["ann"],"by":"ann"}}`)
 	carried = strings.NewReplacer("$HOST", f.host.ID, "$BOX", f.host.Containers[0]).Replace(carried)
 	in := signals.Input{
-		Route: domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"}, Revision: signals.Revision,
+		Route:     domain.Route{Name: "crypto-miner", Playbook: "crypto-miner"},
 		Approvers: signals.Approvers{Trust: signals.TrustVerified, Analysts: []string{"ann"}}, Carried: []byte(carried),
 	}
 	_, err := f.temporal.ExecuteWorkflow(f.ctx, client.StartWorkflowOptions{
