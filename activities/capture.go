@@ -88,18 +88,29 @@ func TurnOf(tenant string, host incident.Host) []string {
 	return names
 }
 
+// withoutTurn is the attempt that goes on if the guard does not answer. Evidence must
+// not depend on it: an agent takes one capture at a time in any case, and one that it
+// refuses is taken again.
+const withoutTurn = 3
+
 // takeTurn takes or renews the turn of a host for a capture. While another capture
-// has it, the error is of type ErrCaptureTurn, and is retried.
+// has it, the error is of type ErrCaptureTurn, and is retried. If the guard does not
+// answer, the attempt withoutTurn and those after it go on without the turn.
 func (a *Activities) takeTurn(ctx context.Context, turn []string, holder string) error {
 	if len(turn) == 0 {
 		return nil
 	}
 	err := a.Guard.Hold(ctx, signals.Hold{Host: turn, Holder: holder, For: incident.Duration(signals.MaxHold)})
 	var held *guard.HeldError
-	if errors.As(err, &held) {
+	switch {
+	case errors.As(err, &held):
 		return waitForTurn(held.Reason, err)
+	case err != nil && ctx.Err() == nil && activity.GetInfo(ctx).Attempt >= withoutTurn:
+		activity.GetLogger(ctx).Warn("going on without the turn of the host", "holder", holder, "error", err)
+		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // waitForTurn has the attempt repeated after a while.

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,6 +173,28 @@ func TestRefusedCaptureIsNotLookedFor(t *testing.T) {
 	_, err = persist[activities.Capture](b, a.CreateCapture, captureOfNode())
 	require.NoError(t, err, "the other family of paths lists it")
 	require.Equal(t, 1, b.sysdig.Requests(http.MethodPost, "/api/v1/captures"))
+}
+
+// mute is a guard that does not answer.
+type mute struct {
+	thawed
+	asked atomic.Int32
+}
+
+func (g *mute) Hold(context.Context, signals.Hold) error {
+	g.asked.Add(1)
+	return errors.New("deadline exceeded")
+}
+
+func TestCaptureDoesNotDependOnTheGuardsAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, sysdigtest.Options{})
+	g := &mute{}
+	b.activities.Guard = g
+	created, err := persist[activities.Capture](b, a.CreateCapture, inTurn("c"))
+	require.NoError(t, err)
+	require.NotZero(t, created.Result.ID)
+	require.EqualValues(t, 3, g.asked.Load(), "attempts")
 }
 
 // inMemory serves requests without a network, so that time can be simulated.

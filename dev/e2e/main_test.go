@@ -47,7 +47,30 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer shared.stop()
+	keeper, err := startKeeper(ctx, dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer keeper.kill()
 	return m.Run()
+}
+
+// startKeeper starts the worker that serves the guard of the shared server: the
+// workers of the tests come and go, and captures take their turns at the guard.
+func startKeeper(ctx context.Context, dir string) (*process, error) {
+	const nowhere = "http://127.0.0.1:1"
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TEMPORAL_ADDRESS=" + shared.address, "SYSDIG_SECURE_API_TOKEN=unused"}
+	p, err := launch(dir, "keeper", env, firebreak(), "worker", "--metrics-listen", "127.0.0.1:0", "--task-queue", "guard",
+		"--sysdig-app-url", nowhere, "--sysdig-api-url", nowhere, "--evidence-url", "file://"+filepath.Join(dir, "evidence"), "--log-format", "json")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.await(ctx, `(The worker has started)`); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("start the worker of the guard: %w\n%s", err, p.tail())
+	}
+	return p, nil
 }
 
 // build builds both binaries, as make does.
