@@ -74,11 +74,12 @@ func (r *response) put(ctx workflow.Context, q question, policy incident.Approva
 	return undecided
 }
 
-// policy is how a decision is asked for: as the route says, unless the worker
-// has a policy for the action; but always by a human after a failure or a
-// return, so that nothing loops by itself, and after an analyst stated the process
-// again, which one person alone must not have killed. The worker may also say that it need
-// not be asked for, because the target is protected.
+// policy returns how a decision is asked for: as the route says, unless the worker
+// has a policy for the action. A person always decides after a failure or a return,
+// so that nothing loops by itself, and after an analyst stated the process again or
+// named another host, which one person alone must not have acted on; saving a capture
+// that was taken then needs no further decision. The worker may also answer that the
+// target is protected, and that no decision is needed.
 func (r *response) policy(ctx workflow.Context, action string, p incident.Approval) activities.Choice {
 	choice := activities.Choice{Approval: p}
 	switch {
@@ -97,7 +98,8 @@ func (r *response) policy(ctx workflow.Context, action string, p incident.Approv
 		}
 		choice = chosen
 	}
-	if choice.Mode == incident.ModeNone && (r.failed != nil || r.returned || r.killing.late || r.host == hostReplaced) {
+	doubtful := r.returned || r.killing.late || r.host == hostReplaced
+	if choice.Mode == incident.ModeNone && (r.failed != nil || doubtful && action != actionSaveCapture) {
 		choice.Mode = incident.ModeOne
 	}
 	return choice

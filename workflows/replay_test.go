@@ -15,16 +15,16 @@ import (
 	"firebreak/workflows"
 )
 
-// histories are those of incidents as earlier versions of the playbooks handled
-// them, by outcome; dev/e2e records them. One that does not replay means that a
-// worker of this version would wedge incidents that are under way: do not
-// record it again, but guard the change with workflow.GetVersion.
+// histories are those of incidents of every playbook and outcome; dev/e2e records
+// them. If one does not replay, a worker of this version blocks incidents that are
+// under way: from release 0.1.0 on, do not record it again, but guard the change with
+// workflow.GetVersion.
 const histories = "testdata/histories/*.json"
 
 // nondeterminism is Temporal's code for code that does not fit a history.
 const nondeterminism = "TMPRL1100"
 
-func TestPlaybooksReplayTheHistoriesOfEarlierVersions(t *testing.T) {
+func TestPlaybooksReplayRecordedHistories(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(histories)
 	require.NoError(t, err)

@@ -134,7 +134,7 @@ func TestRecordHistoriesOfSpecialInstallations(t *testing.T) {
 			f := install(t, shared, minerRoute(""), sysdigtest.Options{CaptureSize: 4 << 10})
 			f.worker()
 			i := f.byHand(signals.ManualInput{
-				Action: "CAPTURE", Requester: "ann", Reason: "a look", Capture: &domain.CaptureOptions{},
+				Action: "CAPTURE", Requester: "ann", Reason: "a look", Capture: &domain.CaptureOptions{Scope: domain.ScopeHost},
 				Parameters: map[string]signals.Scalar{"host.name": signals.Scalar(f.host.Name)},
 			})
 			i.awaitRequest("CAPTURE")

@@ -88,11 +88,7 @@ func scenarios() map[string]scenario {
 		},
 		"crypto-miner-returned": {minerRoute(`, cool_down: 30s`), sysdigtest.Options{}, nil, theDetectionReturns, signals.Rejected},
 
-		// From here on the starter's inputs have a revision.
-		"crypto-miner-vetted":  {minerRoute(""), sysdigtest.Options{}, nil, moreEvents, signals.Contained},
-		"crypto-miner-brief":   {minerRoute(`, approval: {mode: none}`), sysdigtest.Options{}, nil, nil, signals.Contained},
-		"crypto-miner-slow":    {minerRoute(`, approval: {mode: none}`), sysdigtest.Options{Step: time.Second}, nil, nil, signals.Contained},
-		"crypto-miner-ignored": {minerRoute(impatient), sysdigtest.Options{}, nil, nil, signals.Expired},
+		"crypto-miner-slow": {minerRoute(`, approval: {mode: none}`), sysdigtest.Options{Step: time.Second}, nil, nil, signals.Contained},
 		"crypto-miner-two": {
 			minerRoute(`, approval: {mode: two}`), sysdigtest.Options{}, nil, twoAnalysts, signals.Contained,
 		},
@@ -111,21 +107,7 @@ func scenarios() map[string]scenario {
 				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
 			}, signals.Contained,
 		},
-		// From here on an escalation marks the run.
-		"crypto-miner-escalated-marked": {
-			minerRoute(`, approval: {mode: one, escalate_after: 300ms, expire_after: 1m}`),
-			sysdigtest.Options{},
-			nil,
-			func(i *incident) {
-				i.await("it is escalated", func() bool { return told(i.show(), signals.KindReminder, "escalated") })
-				i.signal(signals.Approve, signals.Decision{Analyst: "carl", Reason: "confirmed"})
-			}, signals.Contained,
-		},
-		"capture-recorded": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:approve"), signals.Captured},
-
-		// From here on whoever is asked sees related events.
-		"crypto-miner-related": {minerRoute(""), sysdigtest.Options{}, nil, decisions("KILL_CONTAINER:approve"), signals.Contained},
-		"respond-automatic":    {respondRoute(`, action: FILE_QUARANTINE` + onFile), sysdigtest.Options{}, nil, nil, signals.Contained},
+		"respond-automatic": {respondRoute(`, action: FILE_QUARANTINE` + onFile), sysdigtest.Options{}, nil, nil, signals.Contained},
 		"respond-kept": {
 			respondRoute(`, action: PAUSE_CONTAINER, auto_undo_after: 1h`),
 			sysdigtest.Options{},
@@ -178,7 +160,7 @@ func scenarios() map[string]scenario {
 			}, signals.Captured,
 		},
 		"capture-action-failed": {
-			captureRoute(""), small, forbidden(captures),
+			captureRoute(""), small, forbidden(captures, sysdigtest.DumpsPath),
 			decisions("CAPTURE:approve", "CAPTURE:reject"), signals.Failed,
 		},
 		"capture-save-rejected": {captureRoute(""), small, nil, decisions("CAPTURE:approve", "SAVE_CAPTURE:reject"), signals.Captured},
@@ -298,9 +280,11 @@ func unknownContainer(_ *installation, e event) {
 	e["content"].(map[string]any)["fields"].(map[string]any)["container.id"] = "0123456789ab"
 }
 
-// forbidden has Sysdig refuse the next request to a path.
-func forbidden(path string) func(*installation, event) {
+// forbidden has Sysdig refuse the next request to each of the paths.
+func forbidden(paths ...string) func(*installation, event) {
 	return func(f *installation, _ event) {
-		f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: path, Times: 1, Status: http.StatusForbidden})
+		for _, path := range paths {
+			f.sysdig.Fault(sysdigtest.Fault{Method: http.MethodPost, Path: path, Times: 1, Status: http.StatusForbidden})
+		}
 	}
 }
