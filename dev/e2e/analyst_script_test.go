@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,13 @@ func (s *shell) commands() map[string]func(*testscript.TestScript, bool, []strin
 			i := s.opened[ts.Getenv("ID")]
 			i.awaitRequest(args[0])
 			ts.Setenv("REQUEST", i.show().Pending.ID)
+		},
+		// action PREFIX sets $ACTION to the workflow ID of the manual action on stdout,
+		// which is the prefix and a digest of the parameters.
+		"action": func(ts *testscript.TestScript, args []string) {
+			id := regexp.MustCompile(regexp.QuoteMeta(args[0]) + `:[0-9a-f]{12}\b`).FindString(ts.ReadFile("stdout"))
+			require.NotEmpty(s.t, id, "%s: %s", args[0], ts.ReadFile("stdout"))
+			ts.Setenv("ACTION", id)
 		},
 		// await-state STATE waits until $ID is in a state.
 		"await-state": func(ts *testscript.TestScript, args []string) {
