@@ -19,16 +19,19 @@ var logSources = []string{
 	"seccompagent", "hashicorp_vault", "collector", "journal", "edera_zone", "coding_agent",
 }
 
-// logFields are the families of the fields that those plugins extract.
+// logFields are the families of the fields that those plugins extract. Families with
+// the name of a product (aws, gcp, azure, github, gitlab) are not among them, because
+// operators add fields like aws_region to every alert; their known fields count.
 var logFields = []string{
-	"ka", "jevt", "json", "ct", "s3", "ec2", "ecr", "iam", "aws", "gcp", "azure", "okta", "github", "gitlab", "salesforce",
-	"box", "keycloak", "nomad", "kafka", "vault",
+	"ka", "jevt", "json", "ct", "s3", "ec2", "ecr", "iam", "okta", "salesforce", "box", "keycloak", "nomad", "kafka", "vault",
 }
 
 // fromLog reports whether the fields are those of a log that a plugin reads. An
-// event with a process is one of system calls, whatever somebody added to it.
+// event with a process, a file descriptor or a container ID is one of system calls,
+// whatever an operator added to it.
 func fromLog(f properties) bool {
-	return !f.has("proc", "thread") && (f.has(logFields...) || f.id(userFields...) != "")
+	return !f.has("proc", "thread", "fd") && shaped(containerID, f.text("container.id")) == "" &&
+		(f.has(logFields...) || f.id(uniqueFields...) != "" || f.id(logIdentity...) != "")
 }
 
 // happenedElsewhere reports whether an event did not happen on the host that

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"encoding/json"
 	"html"
 	"math/big"
@@ -33,10 +34,11 @@ import (
 //   - if the log entry itself has a unique ID (uniqueFields), that and nothing else.
 //   - otherwise the instant in milliseconds, see instant and milliseconds.
 //   - where it happened. For an event of system calls that is the host's name, the
-//     container ID, and the process ID. Only if the rule prints no process ID, the
-//     beginnings of the command line and of the file name count as well. For an event
-//     out of a log the host is not used, because it is the one of the reader; the
-//     user, the target and the action of the log entry count instead (logIdentity).
+//     container ID (without one, the pod), and the process ID. Only if the rule prints
+//     no process ID, the beginnings of the command line and of the file name count as
+//     well. For an event out of a log the host is not used, because it is the one of
+//     the reader; the user, the target and the action of the log entry count instead
+//     (logIdentity).
 //
 // The price: two alerts of one rule in one millisecond that have the same values
 // are one event. The kernel's clock has nanoseconds, so for system calls this takes
@@ -74,7 +76,8 @@ func falcoID(o object, fields properties) string {
 	if fromLog(fields) || !fields.has(hostFields...) && !slices.Contains(hostSources, strings.ToLower(o.text("source"))) {
 		return identityOf(append(values, logValues(fields)...))
 	}
-	values = append(values, strings.ToLower(o.id("hostname")), shaped(containerID, fields.text("container.id")))
+	pod := podIdentity(fields.id("k8s.ns.name", "k8smeta.ns.name"), fields.id("k8s.pod.name", "k8smeta.pod.name"))
+	values = append(values, strings.ToLower(o.id("hostname")), cmp.Or(shaped(containerID, fields.text("container.id")), pod))
 	if pid, err := processID(fields.id("proc.pid")); err == nil {
 		return identityOf(append(values, strconv.FormatInt(pid, 10)))
 	}
@@ -113,11 +116,21 @@ func sysdigID(o object, i *Incident) string {
 	if i.OccurredAt.IsZero() {
 		return o.digest() // nothing else tells it from the same event of another time
 	}
-	values := []string{"sysdig", i.Rule.Name, i.Policy.ID, milliseconds(i.OccurredAt), i.Host.MAC, strings.ToLower(i.Host.Name), i.Container.ID}
+	values := []string{"sysdig", i.Rule.Name, i.Policy.ID, milliseconds(i.OccurredAt), i.Host.MAC, strings.ToLower(i.Host.Name),
+		cmp.Or(i.Container.ID, podIdentity(i.Kubernetes.Namespace, i.Kubernetes.Pod))}
 	if i.Process.PID != 0 {
 		return identityOf(append(values, strconv.FormatInt(i.Process.PID, 10)))
 	}
 	return identityOf(append(values, "", stable(i.Process.Cmdline), stable(i.File.Path), i.Cloud.Account, i.User, i.Cloud.Resource))
+}
+
+// podIdentity stands for the container in the ID of an event that has no container ID.
+// It is empty without a pod.
+func podIdentity(namespace, pod string) string {
+	if pod == "" {
+		return ""
+	}
+	return strings.ToLower(namespace + "/" + pod)
 }
 
 func identityOf(values []string) string {

@@ -26,6 +26,10 @@ var alerts = map[string]string{
 		"output_fields":{"evt.time":1779729849000000000,"okta.actor.name":"Jane Doe","okta.client.ip":"192.0.2.44","okta.reason":null}}`,
 	"CloudTrail with its ID": `{"hostname":"falco-2","output":"o","priority":"Notice","rule":"Login","source":"aws_cloudtrail","tags":["aws"],"time":"2026-05-25T17:24:09.000000000Z",
 		"output_fields":{"evt.time":1779729849000000000,"ct.id":"5f1c2a9e-0000-4000-8000-000000000001","ct.user":"ann","ct.srcip":"192.0.2.44","ct.error":null}}`,
+	"connection": `{"hostname":"worker-01","output":"o","priority":"Notice","rule":"Contact","source":"syscall","tags":[],"time":"2026-05-25T13:44:05.478445995Z",
+		"output_fields":{"container.id":"a4c8e0200041","evt.time":1779716645478445995,"k8s.pod.name":null}}`,
+	"container unknown": `{"hostname":"worker-01","output":"o","priority":"Notice","rule":"Shell","source":"syscall","tags":[],"time":"2026-05-25T13:44:05.478445995Z",
+		"output_fields":{"container.id":null,"evt.time":1779716645478445995,"k8s.ns.name":"shop","k8s.pod.name":"web-1","proc.name":"sh"}}`,
 	"ISO time": `{"hostname":"worker-11","output":"o","priority":"Warning","rule":"Read","source":"syscall","tags":[],"time":"2024-07-15T16:03:02.820333475Z",
 		"output_fields":{"container.id":"host","evt.time.iso8601":1721059382820333475,"fd.name":"/etc/shadow","proc.cmdline":"LONG"}}`,
 }
@@ -76,6 +80,7 @@ var onTheWay = map[string]func(o, f map[string]any){
 	"dots as underscores":        func(_, f map[string]any) { rename(f, func(k string) string { return strings.ReplaceAll(k, ".", "_") }) },
 	"names in capitals":          func(_, f map[string]any) { rename(f, strings.ToUpper) },
 	"fields added":               func(_, f map[string]any) { f["team"], f["k8s.cluster"] = "payments", "prod" },
+	"fields of a cloud added":    func(_, f map[string]any) { f["aws_region"], f["github.team"], f["gcp-project"] = "eu-1", "red", "shop" },
 	"fields nested":              func(_, f map[string]any) { nest(f) },
 	"texts cut by falcosidekick": func(_, f map[string]any) { cut(f, 507, "[...]") },
 	"texts cut early":            func(_, f map[string]any) { cut(f, 100, "…") },
@@ -225,6 +230,10 @@ func TestTwoAlertsOfOneSecondHaveTwoIDs(t *testing.T) {
 			"another container":    func(_, f map[string]any) { f["container.id"] = "a4c8e0200042" },
 			"on the host":          func(_, f map[string]any) { f["container.id"] = "host" },
 		},
+		"container unknown": {
+			"another pod":       func(_, f map[string]any) { f["k8s.pod.name"] = "web-2" },
+			"another namespace": func(_, f map[string]any) { f["k8s.ns.name"] = "bank" },
+		},
 		"Kubernetes audit": {
 			"another pod":       func(_, f map[string]any) { f["ka.target.name"] = "web-2" },
 			"another namespace": func(_, f map[string]any) { f["ka.target.namespace"] = "bank" },
@@ -275,6 +284,15 @@ func TestSysdigEventWithoutIDKeepsOne(t *testing.T) {
 	} {
 		require.Equal(t, want, id(change), name)
 	}
+	withoutContainer := func(pod string) string {
+		return id(func(e, _, f, l map[string]any) {
+			delete(e, "containerId")
+			maps.DeleteFunc(f, func(k string, _ any) bool { return strings.HasPrefix(k, "container.") })
+			maps.DeleteFunc(l, func(k string, _ any) bool { return strings.HasPrefix(k, "container.") })
+			l["kubernetes.pod.name"] = pod
+		})
+	}
+	require.NotEqual(t, withoutContainer("web-1"), withoutContainer("web-2"), "another pod, both containers unknown")
 	for name, change := range map[string]func(e, c, f, l map[string]any){
 		"another process": func(_, _, f, _ map[string]any) { f["proc.pid"] = "4712" },
 		"another rule":    func(_, c, _, _ map[string]any) { c["ruleName"] = "s" },

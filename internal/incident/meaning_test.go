@@ -345,6 +345,15 @@ func TestLogEventsCorrelateByWhatTheyAreAbout(t *testing.T) {
 	require.False(t, sysdig.HostLevel)
 	require.Equal(t, "pod shop/web-1", sysdig.Target())
 
+	for name, fields := range map[string]string{
+		"nothing else":     `"aws_region":"eu-1","github.team":"red","azure":{"group":"x"}`,
+		"a container":      `"container.id":"a4c8e0200041","gcp.projectId":"shop","github.repo":"acme/shop"`,
+		"a file or socket": `"fd.name":"/etc/shadow","gitlab.entity_path":"acme","github.repo":"acme/shop"`,
+	} {
+		i := one(t, fmt.Appendf(nil, `{"hostname":"worker-01","rule":"r","priority":"Error","source":"syscall","time":"2026-05-25T13:44:05Z","output_fields":{%s}}`, fields))
+		require.Equal(t, "worker-01", i.Host.Name, "an operator adds fields of a cloud to an alert with %s", name)
+	}
+
 	process := one(t, []byte(`{"rule":"r","priority":"Error","source":"syscall","time":"2026-05-25T13:44:05Z","output_fields":{"proc.name":"sh","user.name":"root"}}`))
 	require.Equal(t, "capture:event:"+process.ID, signals.WorkflowID(&incident.Route{Playbook: "capture"}, "", process), "root of one machine is not root of another")
 }

@@ -37,11 +37,14 @@ func present(s string) string {
 }
 
 // bounded cuts s to maxText bytes, at a character, and marks the cut.
-func bounded(s string) string {
-	if len(s) <= maxText {
+func bounded(s string) string { return cut(s, maxText) }
+
+// cut cuts s to so many bytes, at a character, and marks the cut.
+func cut(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	end := maxText - len(cutMark)
+	end := most - len(cutMark)
 	for !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -63,25 +63,37 @@ type finding struct {
 	asText bool
 }
 
-// place is where a walk is.
+// place is where a walk is. A path is built for messages only: a walk has many more
+// places, and a key may be as long as the document.
 type place struct {
-	path string
+	// above is the place of the object or array around the value, nil at the document.
+	above *place
+	// name is the key of the value, "" for an item of an array, which has a number.
+	name   string
+	number int
 	// parent is the plain key of the value, or of the array that it is in.
 	parent        string
 	levels, texts int
 }
 
 func (p place) key(name string) place {
-	p.path = strings.TrimPrefix(p.path+"."+name, ".")
-	p.parent = plainKey(name)
-	p.levels++
-	return p
+	return place{above: &p, name: name, parent: plainKey(name), levels: p.levels + 1, texts: p.texts}
 }
 
 func (p place) index(n int) place {
-	p.path = fmt.Sprintf("%s[%d]", p.path, n)
-	p.levels++
-	return p
+	return place{above: &p, number: n, parent: p.parent, levels: p.levels + 1, texts: p.texts}
+}
+
+// path returns the place as a path, like records[0].data.
+func (p place) path() string {
+	switch {
+	case p.above == nil:
+		return ""
+	case p.name == "":
+		return fmt.Sprintf("%s[%d]", p.above.path(), p.number)
+	default:
+		return strings.TrimPrefix(p.above.path()+"."+cut(p.name, maxKey), ".")
+	}
 }
 
 func (s *search) value(v any, at place) {
@@ -167,7 +179,7 @@ func (s *search) object(o object, at place) {
 	}
 	for n := range events {
 		e := &events[n]
-		e.Path = at.path
+		e.Path = at.path()
 		s.add(e, identify(e, n, o), at.texts > 0)
 	}
 }
@@ -179,6 +191,10 @@ func (s *search) inside(asSent, o object, at place) {
 		return
 	}
 	if rows, is := table(o); is {
+		if len(rows) > maxElements {
+			s.unread = true
+			return
+		}
 		s.list(rows, at.key("rows"))
 		return
 	}
@@ -192,10 +208,22 @@ func (s *search) inside(asSent, o object, at place) {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(asSent)) {
-		if strings.Contains(k, ".") && slices.Contains(wrapping, plainKey(k)) {
+		if strings.Contains(k, ".") && slices.Contains(wrapping, plainKey(k)) && !levelsAreSearched(k) {
 			s.value(asSent[k], at.key(k)) // the dot separates words, and no levels
 		}
 	}
+}
+
+// levelsAreSearched reports whether each level of a dotted key is a wrapping key. The
+// expanded object leads to its value then. A second search of it would double the
+// work with every level.
+func levelsAreSearched(k string) bool {
+	for level := range strings.SplitSeq(k, ".") {
+		if !slices.Contains(wrapping, plainKey(level)) {
+			return false
+		}
+	}
+	return true
 }
 
 // pass notes the messages among values that are not searched. Texts are not looked
