@@ -65,12 +65,14 @@ var (
 	units = regexp.MustCompile(`(?i)\b(nano|micro|milli)[ -]?(?:seconds?|secs?|s)?\b|\b(ns|nsecs?|us|usecs?|ms|msecs?|seconds?|secs?)\b|([µμ]s)\b|[(\[](s)[)\]]`)
 	// otherwise are words for a time that does not count from 1970.
 	otherwise = regexp.MustCompile(`(?i)\b(boot\w*|uptime|jiff\w*|ticks?|clock|relative|since the|iso|rfc|formatted)\b`)
+	// sinceEpoch are words for a time that counts from 1970.
+	sinceEpoch = regexp.MustCompile(`(?i)\bsince the (?:unix |posix )?epoch\b`)
 )
 
 // timeUnit is the unit that a description names, "" for none, for two that differ,
 // and for a time that may not count from 1970.
 func timeUnit(description string) string {
-	if otherwise.MatchString(description) {
+	if otherwise.MatchString(sinceEpoch.ReplaceAllString(description, "")) {
 		return ""
 	}
 	found := ""

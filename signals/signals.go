@@ -6,6 +6,7 @@
 package signals
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"time"
@@ -314,6 +315,13 @@ type Executed struct {
 	UndoID   string `json:"undo_id,omitzero"`
 }
 
+// UnmarshalJSON keeps the numbers of Parameters as they are written: a start time in
+// nanoseconds does not fit a float64.
+func (e *Executed) UnmarshalJSON(raw []byte) error {
+	type plain Executed
+	return exactly(raw, (*plain)(e))
+}
+
 // RelatedEvent is an event of Sysdig's that may tell more of what happened.
 type RelatedEvent struct {
 	ID       string            `json:"id"`
@@ -337,6 +345,20 @@ type Request struct {
 	// its ID: the time of the event, or of a person's statement. Zero where there is
 	// none.
 	SeenAt time.Time `json:"seen_at,omitzero"`
+}
+
+// UnmarshalJSON keeps the numbers of Parameters as they are written, see
+// [Executed.UnmarshalJSON].
+func (r *Request) UnmarshalJSON(raw []byte) error {
+	type plain Request
+	return exactly(raw, (*plain)(r))
+}
+
+// exactly decodes JSON with its numbers as they are written.
+func exactly(raw []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	return decoder.Decode(into)
 }
 
 // EventCount counts what an incident was told: distinct events, and repeated

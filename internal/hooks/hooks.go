@@ -6,6 +6,8 @@
 package hooks
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -43,6 +45,15 @@ type Event struct {
 	// Link opens the incident in Temporal Web, absent where its address is not
 	// configured. The sender fills it in.
 	Link string `json:"link,omitzero"`
+}
+
+// UnmarshalJSON keeps the numbers of Parameters as they are written: a start time in
+// nanoseconds does not fit a float64.
+func (e *Event) UnmarshalJSON(raw []byte) error {
+	type plain Event
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	return decoder.Decode((*plain)(e))
 }
 
 // Secret is a value that is looked up each time it is needed, so that a token

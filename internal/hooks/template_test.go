@@ -151,3 +151,13 @@ func TestATemplateThatCannotWorkIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestParametersKeepLargeNumbers(t *testing.T) {
+	t.Parallel()
+	var e hooks.Event
+	require.NoError(t, json.Unmarshal([]byte(`{"parameters":{"startTime":1796130000123456789}}`), &e))
+	body, err := parse(t, `{{.parameters}}`).Render(&e)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"startTime":1796130000123456789}`, string(body))
+	require.Contains(t, string(body), "1796130000123456789")
+}

@@ -171,7 +171,18 @@ func (i *captureItem) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	i.texts = reasons(all, 0)
+	if agent, ok := all["agent"].(map[string]any); ok {
+		i.texts = append(i.texts, reasonsOfAgent(agent)...)
+	}
 	return nil
+}
+
+// reasonsOfAgent returns the texts of a capture's agent under keys that say why
+// something failed. The other texts, its description too, are about the host.
+func reasonsOfAgent(agent map[string]any) []string {
+	said := maps.Clone(agent)
+	maps.DeleteFunc(said, func(key string, _ any) bool { return !saysWhy(key) || strings.EqualFold(key, "description") })
+	return reasons(said, 1)
 }
 
 // described are the keys of a capture whose meaning is known (recorded answers of
@@ -192,6 +203,11 @@ const (
 // telling are parts of keys under which a word without a blank is a reason, too.
 var telling = []string{"error", "err", "reason", "message", "msg", "detail", "cause", "fail", "description"}
 
+func saysWhy(key string) bool {
+	key = strings.ToLower(key)
+	return slices.ContainsFunc(telling, func(part string) bool { return strings.Contains(key, part) })
+}
+
 // reasons returns the texts of an object that may say why something failed, in the
 // order of their keys: sentences, and anything under a key that says so.
 func reasons(o map[string]any, depth int) []string {
@@ -201,8 +217,7 @@ func reasons(o map[string]any, depth int) []string {
 		if depth == 0 && described[name] {
 			continue
 		}
-		says := slices.ContainsFunc(telling, func(part string) bool { return strings.Contains(name, part) })
-		texts = append(texts, textsOf(o[key], says, depth)...)
+		texts = append(texts, textsOf(o[key], saysWhy(name), depth)...)
 	}
 	return texts[:min(len(texts), maxReasons)]
 }

@@ -147,6 +147,7 @@ func TestReasonOfAFailedCapture(t *testing.T) {
 		"a word":              {`"status":"error","state":"x","error":"timeout"`, "timeout"},
 		"a sentence":          {`"status":"error","x":"agent is gone"`, "agent is gone"},
 		"nested":              {`"status":"error","result":{"list":[{"text":"no space left"}]},"errors":["e1"]`, "e1; no space left"},
+		"of the agent":        {`"status":"error","agent":{"hostName":"a b","description":"a host","errorMessage":"busy"}`, "busy"},
 		"hostile":             {`"status":"error","error":"a\u0000\u001b[31mb\n` + token + `"`, "a [31mb [token]"},
 		"not failed":          {`"status":"done","error":"old news"`, ""},
 		"failed in an upload": {`"status":"uploadingError","errMsg":"403 from the bucket"`, "403 from the bucket"},
