@@ -14,8 +14,8 @@ import (
 	"firebreak/internal/sysdig"
 )
 
-// An empty list of executions is no proof that there is none: Sysdig leaves out
-// those that the token may not see. The functions below say when it is one.
+// An empty list of executions does not prove that no execution exists: Sysdig leaves
+// out those that the token may not see. The functions below decide when it does.
 
 // visible returns nil if the token is known to see executions of the action, or of
 // its undo, at this moment. Otherwise the error is of type ErrAmbiguous: final if

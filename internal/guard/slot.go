@@ -20,8 +20,8 @@ type HeldError struct{ Reason string }
 func (e *HeldError) Error() string { return e.Reason }
 
 // Hold takes, renews or gives back the turn of a host for a system capture. The
-// error is a *HeldError if another capture has the turn; any other means that the
-// guard did not answer, and that no capture may be created.
+// error is a *HeldError if another capture has the turn. Any other error means that
+// the guard did not answer.
 func (w *Watch) Hold(ctx context.Context, in signals.Hold) error {
 	// The guard takes few questions at a time, see ledger.turn.
 	select {

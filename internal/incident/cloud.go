@@ -26,7 +26,7 @@ var logFields = []string{
 }
 
 // fromLog reports whether the fields are those of a log that a plugin reads. An
-// event with a process is one of system calls, whatever somebody added to it.
+// event with a process is one of system calls, whatever fields a sender added to it.
 func fromLog(f properties) bool {
 	return !f.has("proc", "thread") && (f.has(logFields...) || f.id(userFields...) != "")
 }
@@ -123,8 +123,8 @@ func fieldsProvider(f properties) string {
 	return ""
 }
 
-// userFields name who did what a log tells of, in the fields that the rules of
-// Falco's plugins print. Azure's rules read it from the log entry itself, with
+// userFields name the user whose action a log records, in the fields that the rules
+// of Falco's plugins print. Azure's rules read it from the log entry itself, with
 // Falco's JSON fields. Names come before IDs, and an account's own name before
 // that of a role.
 var userFields = []string{

@@ -28,7 +28,7 @@ func TestPermissionsOfTheToken(t *testing.T) {
 	require.False(t, granted.Has("containment-response-actions"), "a prefix is not a name")
 }
 
-func TestUnlistedPermissionsAreToldFromPassingErrors(t *testing.T) {
+func TestUnlistedPermissionsAreNotATransientError(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status  int
@@ -95,7 +95,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(f(r))), Request: r}, nil
 }
 
-func TestOneRequestServesAllWhoWaitForPermissions(t *testing.T) {
+func TestConcurrentCallersShareOnePermissionRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
