@@ -173,7 +173,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"unset variable":      {"evidence:\n  url: 's3://${BUCKET}'", []string{`:2:8: evidence.url: environment variable BUCKET is not set`}},
 		"no reference":        {"sysdig: {token: '${TOKEN'}", []string{`:1:17: sysdig.token: "${" begins no reference; want ${NAME}, or in a secret ${file:PATH}`}},
 		"file of no secret":   {"evidence: {url: '${file:/etc/url}'}", []string{`:1:17: evidence.url: ${file:/etc/url}: a file is for secrets; want ${NAME}`}},
-		"key that is none":    {"sysdig: {\"-\": x}", []string{`:1:10: sysdig: unknown key "-"; expected one of region, app_url, api_url, token, tenants`}},
+		"dash as a key":       {"sysdig: {\"-\": x}", []string{`:1:10: sysdig: unknown key "-"; expected one of region, app_url, api_url, token, tenants`}},
 
 		"unknown region":     {"sysdig: {region: us9}", []string{`:1:18: sysdig.region: `}},
 		"bad URL":            {"sysdig: {app_url: foo, api_url: 'ftp://x'}", []string{`:1:19: sysdig.app_url: "foo": want a URL`, `:1:33: sysdig.api_url: "ftp://x": want a URL`}},

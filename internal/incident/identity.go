@@ -13,7 +13,8 @@ import (
 // Some senders give their events no ID. The ID of an event is then a digest of
 // values that stay the same on every way: directly from Falco, through falcosidekick,
 // out of a SIEM, in the parsed and in the original copy of one document, from each of
-// several Falco instances that read one log. The way changes the following, so none of it is used:
+// several Falco instances that read one log. The way changes the following, so none
+// of it is used:
 //
 //   - uuid, output, source, tags, priority and message: falcosidekick draws a new
 //     uuid, rewrites output and fills in an empty source; log agents use the words
