@@ -64,11 +64,12 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 			{
 				Name: "crypto-miner", When: `incident.rule.name == "Detect crypto miners using the Stratum protocol"`, Playbook: "crypto-miner",
 				CorrelateBy: by, MaxSeverity: &three, Approval: miner, SaveApproval: miner,
-				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second), Scope: incident.ScopeContainer}, CoolDown: &cool,
+				MaxProcessAge: incident.DefaultMaxProcessAge,
 			},
 			{
 				Name: "capture", When: "incident.severity <= 3", Playbook: "capture", CorrelateBy: by, Approval: capture, SaveApproval: capture,
-				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second), Scope: incident.ScopeContainer}, CoolDown: &cool,
 			},
 		},
 	}
