@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -14,19 +13,19 @@ import (
 	"firebreak/internal/sysdig"
 )
 
-// An empty list of executions is no proof that there is none: Sysdig leaves out
-// those that the token may not see. The functions below say when it is one.
+// An empty list of executions does not prove that no execution exists: Sysdig leaves
+// out those that the token may not see. The functions below decide when it does.
 
 // visible returns nil if the token is known to see executions of the action, or of
 // its undo, at this moment. Otherwise the error is of type ErrAmbiguous: final if
 // the token does not see them or this cannot be found out, and retried while it
 // can.
 //
-// The permissions are read for this call, since a cached answer may be older than
-// their withdrawal. A Sysdig that does not list them is asked for an execution of
+// The permissions are read for this call: they may have been withdrawn since the
+// last one. A Sysdig that does not list them is asked for an execution of
 // the class that this process has read before.
 func (a *Activities) visible(ctx context.Context, account *sysdig.Client, in ActionInput) error {
-	granted, err := account.Permissions(ctx, time.Now())
+	granted, err := account.Permissions(ctx)
 	unknown := errors.Is(err, sysdig.ErrPermissionsUnknown)
 	if err != nil && !unknown {
 		return unknowable("read the permissions of the token", err)

@@ -103,7 +103,7 @@ const maxReadable = 200
 // WorkflowID is the ID under which the action is asked for: its target in words, and
 // a digest of all that it is asked with, the reason, the requester and Force aside. A
 // second request for the same action meets the one that waits. Two that differ in any
-// parameter do not meet. An undo is told by the execution alone.
+// parameter do not meet. An undo is identified by its execution alone.
 func (in *ManualInput) WorkflowID() string {
 	var target []string
 	if in.Incident != "" {

@@ -198,7 +198,7 @@ func TestOtherSendersDoNotGetFirehosesAnswer(t *testing.T) {
 	}
 }
 
-// Whoever controls the sender's topic chooses the URL.
+// The URL is chosen by the owner of the sender's topic, which may be an attacker.
 func TestSubscriptionIsQuarantinedAndItsURLIsNotFetched(t *testing.T) {
 	t.Parallel()
 	var fetched atomic.Int64

@@ -49,7 +49,7 @@ func newDisputedBench(t *testing.T) *bench {
 func TestContradictedHostIsAskedFor(t *testing.T) {
 	t.Parallel()
 	whole := cloned()
-	whole.Host.ID, whole.Tenant.ID = "h-of-somebody", "55001"
+	whole.Host.ID, whole.Tenant.ID = "h-of-another", "55001"
 	respond := func(action string) signals.Input {
 		return input(incident.Route{Name: "r", Action: action, Approval: incident.Approval{Mode: incident.ModeNone}})
 	}
@@ -250,7 +250,7 @@ func TestUnreadableListDoesNotHoldUpAnAction(t *testing.T) {
 	require.Contains(t, room(page), "going on with what is known of it: token refused")
 }
 
-func TestNoLineOnRequiredFieldsWhereNoneAre(t *testing.T) {
+func TestNoEntryOnFieldsIfNoneIsRequired(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	event := miner()
@@ -267,10 +267,10 @@ func TestNoLineOnRequiredFieldsWhereNoneAre(t *testing.T) {
 func TestContradictedHostIsAskedForByHand(t *testing.T) {
 	t.Parallel()
 	whole := cloned()
-	whole.Host.ID, whole.Tenant.ID = "h-of-somebody", "55001"
+	whole.Host.ID, whole.Tenant.ID = "h-of-another", "55001"
 	for name, in := range map[string]signals.ManualInput{
 		"action":  {Action: "KILL_CONTAINER", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829"},
-		"host ID": {Action: "KILL_CONTAINER", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829", Parameters: map[string]signals.Scalar{"host.id": "h-of-somebody"}},
+		"host ID": {Action: "KILL_CONTAINER", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829", Parameters: map[string]signals.Scalar{"host.id": "h-of-another"}},
 		"capture": {Action: "CAPTURE", Requester: "eve", Reason: "a miner", Incident: "capture:k8s-worker-2:6949e5f10829", Capture: &incident.CaptureOptions{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func (i *incident) approveBy(analyst string) result {
 	return i.run(firebreak(), "approve", i.WorkflowID, "--analyst", analyst, "--reason", "confirmed", "--wait", "3s")
 }
 
-func TestApproveSaysWhatBecameOfItHoweverTheIncidentStands(t *testing.T) {
+func TestApproveReportsItsReceiptInEveryIncidentState(t *testing.T) {
 	t.Parallel()
 	f := install(t, shared, minerRoute(`, approval: {mode: two}`), sysdigtest.Options{})
 	worker := f.worker()

@@ -35,9 +35,9 @@ func (c Class) Read() string { return string(c) + "-response-actions.read" }
 func Classes() []Class { return []Class{Containment, DataGathering} }
 
 // VisibleBy are the classes whose read permissions a token needs together, so that
-// a list which lacks an execution of the action, or of its undo, proves that there
-// is none. It is more than one where no source says which class Sysdig counts the
-// action to.
+// a list without an execution of the action, or of its undo, proves that no such
+// execution exists. There are two where no source says to which class Sysdig counts
+// the action.
 func VisibleBy(action string, undo bool) []Class {
 	a, known := Find(action)
 	if !known || a.snapshot() || a.Name == "FETCH_CLOUD_LOGS" {

@@ -161,7 +161,7 @@ func TestAMisspeltActionIsSuggestedOrListed(t *testing.T) {
 	require.ErrorContains(t, catalogue.Unknown("KILL_CONTAINR"), "want one of CAPTURE, CLOUD_VOLUME_SNAPSHOT, DELETE_NETWORK_POLICY")
 }
 
-func TestUndoActionsAreTold(t *testing.T) {
+func TestUndoActionsAreRecognised(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"START_CONTAINER": true, "UNPAUSE_CONTAINER": true, "FILE_UNQUARANTINE": true, "DELETE_NETWORK_POLICY": true,

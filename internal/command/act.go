@@ -144,7 +144,7 @@ func readParameter(action *catalogue.Action, name, value string) (string, error)
 	ofIncident := slices.Contains(incident.AmendablePaths(), name)
 	switch {
 	case !ofAction && !ofIncident && action != nil:
-		return "", fmt.Errorf("%s has no parameter %q: want one of %s, or a field of an incident that tells one, like host.name",
+		return "", fmt.Errorf("%s has no parameter %q: expected one of %s, or a field of an incident that tells one, like host.name",
 			action.Name, name, strings.Join(action.ParameterNames(), ", "))
 	case ofIncident:
 		var inc incident.Incident

@@ -32,7 +32,7 @@ func (b *bulk) add(cmd *cobra.Command) {
 func (b *bulk) check(signal string, ids []string, request string, terminal bool) error {
 	switch {
 	case len(ids) == 0 && b.query == "":
-		return usagef("%s: 0 arguments: want workflow IDs of incidents, or --query", signal)
+		return usagef("%s: 0 arguments: expected workflow IDs of incidents, or --query", signal)
 	case len(ids) > 0 && b.query != "":
 		return usagef("--query %q: %d IDs are given as well: want one or the other", b.query, len(ids))
 	case request != "" && b.query != "":

@@ -40,7 +40,7 @@ func (s *session) captureCommand() *cobra.Command {
 				return err
 			}
 			if duration < time.Second || duration > maxCapture || duration%time.Second != 0 {
-				return usagef("--duration %s: want whole seconds, %s to %s", duration, time.Second, maxCapture)
+				return usagef("--duration %s: must be whole seconds, %s to %s", duration, time.Second, maxCapture)
 			}
 			inc, err := captureTarget(host, container)
 			if err != nil {
@@ -100,7 +100,7 @@ func captureTarget(host, container string) (incident.Incident, error) {
 		}
 	}
 	if target.Host.Name == "" {
-		return target, usagef("--host is missing: want the name of a host that has an agent")
+		return target, usagef("--host is missing: expected the name of a host that has an agent")
 	}
 	return target, nil
 }

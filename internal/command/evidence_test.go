@@ -122,7 +122,7 @@ func TestEvidenceThatIsAskedForWronglyIsSaid(t *testing.T) {
 		{[]string{"list", "capture:node-1:host", url}, 1, `no evidence of incident "capture:node-1:host" is stored`},
 		{[]string{"list", minerID, url, "--run=x"}, 1, `no evidence of run "x" of incident ` + minerID + " is stored: there is that of " + evidenceRun + ", " + earlierRun},
 		{[]string{"list", minerID, "--evidence-url=ftp://x"}, 2, "want file:///directory, s3://bucket, gs://bucket or azblob://container"},
-		{[]string{"list"}, 2, "want the workflow ID of an incident"},
+		{[]string{"list"}, 2, "expected the workflow ID of an incident"},
 		{[]string{"get", minerID, "nothing", url}, 1, `no file "nothing": want one of manifest.json, c.not-a-capture, report.md`},
 		{[]string{"get", minerID, "../" + earlierRun + "/early.scap", url}, 1, "want one of manifest.json"},
 		{[]string{"get", minerID, "manifest.json", url, "--run", earlierRun}, 1, `no file "manifest.json"`},

@@ -26,7 +26,7 @@ func (f *sender) check(s *session) error {
 		return usagef("--analyst is missing, USER is not set, and the account has no name: want your name")
 	}
 	if f.wait <= 0 {
-		return usagef("--wait %s: want more than 0, like 10s", f.wait)
+		return usagef("--wait %s: must be more than 0, like 10s", f.wait)
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func checkAccount(ctx context.Context, cfg *config.Config, account *config.Accou
 // where a class of actions that a route uses cannot be executed or read.
 func (a *accountChecks) permissions(ctx context.Context, catalogued error) check {
 	name := a.name + " permissions"
-	granted, err := a.client.Permissions(ctx, time.Time{})
+	granted, err := a.client.Permissions(ctx)
 	switch {
 	case errors.Is(err, sysdig.ErrPermissionsUnknown):
 		return a.unlisted(name, err, catalogued)

@@ -23,7 +23,7 @@ func usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(fo
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s: %d arguments: want %s", cmd.Name(), len(args), what)
+			return usagef("%s: %d arguments: expected %s", cmd.Name(), len(args), what)
 		}
 		return nil
 	}

@@ -101,7 +101,7 @@ func TestAMistakeInTheServerIsReportedAtItsPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		"starter: {tls: {cert: a}}":        `:1:16: starter.tls: want both cert and key, or neither`,
 		"starter: {tls: {key: a}}":         `starter.tls: want both cert and key`,
-		"starter: {tls: {ca: a}}":          `starter.tls: unknown key "ca"; want one of cert, key`,
+		"starter: {tls: {ca: a}}":          `starter.tls: unknown key "ca"; expected one of cert, key`,
 		"starter: {max_body: 1023}":        `:1:21: starter.max_body: 1023: want bytes, 1024 to 16777216`,
 		"starter: {max_body: 16777217}":    `starter.max_body: 16777217: want`,
 		"starter: {max_body: 1MiB}":        `starter.max_body: found text; want a whole number`,

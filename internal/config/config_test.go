@@ -64,11 +64,12 @@ func TestWithoutAFileTheEmbeddedDefaultHolds(t *testing.T) {
 			{
 				Name: "crypto-miner", When: `incident.rule.name == "Detect crypto miners using the Stratum protocol"`, Playbook: "crypto-miner",
 				CorrelateBy: by, MaxSeverity: &three, Approval: miner, SaveApproval: miner,
-				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second), Scope: incident.ScopeContainer}, CoolDown: &cool,
+				MaxProcessAge: incident.DefaultMaxProcessAge,
 			},
 			{
 				Name: "capture", When: "incident.severity <= 3", Playbook: "capture", CorrelateBy: by, Approval: capture, SaveApproval: capture,
-				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second)}, CoolDown: &cool,
+				Capture: incident.CaptureOptions{Duration: incident.Duration(15 * time.Second), Scope: incident.ScopeContainer}, CoolDown: &cool,
 			},
 		},
 	}
@@ -152,9 +153,9 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		text string
 		want []string // one per line of the error, without the file
 	}{
-		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; want one of temporal, sysdig, starter, worker, codec, evidence, approvals, guard, notify, redact, hooks, routes`}},
-		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; want one of listen, tls, journal, max_body, sources`}},
-		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; want one of name, when, self_reports, playbook`}},
+		"unknown section":     {"sysdg: {}", []string{`:1:1: unknown key "sysdg"; expected one of temporal, sysdig, starter, worker, codec, evidence, approvals, guard, notify, redact, hooks, routes`}},
+		"unknown key":         {"starter:\n  lissten: x", []string{`:2:3: starter: unknown key "lissten"; expected one of listen, tls, journal, max_body, sources`}},
+		"unknown key in list": {"routes:\n  - name: a\n    if: x", []string{`:3:5: routes[0]: unknown key "if"; expected one of name, when, self_reports, playbook`}},
 		"syntax":              {"a: b: c", []string{`:1:4: mapping value is not allowed`}},
 		"duplicate key":       {"sysdig: {}\nsysdig: {}", []string{`:2:1: mapping key "sysdig" already defined`}},
 		"two documents":       {"sysdig: {}\n---\nsysdig: {}", []string{`:1:1: 2 YAML documents; want one`}},
@@ -173,7 +174,7 @@ func TestAMistakeIsReportedAtItsPlace(t *testing.T) {
 		"unset variable":      {"evidence:\n  url: 's3://${BUCKET}'", []string{`:2:8: evidence.url: environment variable BUCKET is not set`}},
 		"no reference":        {"sysdig: {token: '${TOKEN'}", []string{`:1:17: sysdig.token: "${" begins no reference; want ${NAME}, or in a secret ${file:PATH}`}},
 		"file of no secret":   {"evidence: {url: '${file:/etc/url}'}", []string{`:1:17: evidence.url: ${file:/etc/url}: a file is for secrets; want ${NAME}`}},
-		"key that is none":    {"sysdig: {\"-\": x}", []string{`:1:10: sysdig: unknown key "-"; want one of region, app_url, api_url, token, tenants`}},
+		"dash as a key":       {"sysdig: {\"-\": x}", []string{`:1:10: sysdig: unknown key "-"; expected one of region, app_url, api_url, token, tenants`}},
 
 		"unknown region":     {"sysdig: {region: us9}", []string{`:1:18: sysdig.region: `}},
 		"bad URL":            {"sysdig: {app_url: foo, api_url: 'ftp://x'}", []string{`:1:19: sysdig.app_url: "foo": want a URL`, `:1:33: sysdig.api_url: "ftp://x": want a URL`}},

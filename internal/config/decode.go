@@ -191,7 +191,7 @@ func (d *decoder) structure(n ast.Node, path string, into reflect.Value) {
 		field, known := fields[key.Value]
 		if !known {
 			at := place{file: d.file, line: key.Position.Line, column: key.Position.Column, path: path}
-			d.problems = append(d.problems, at.wrong("unknown key %q; want one of %s", key.Value, strings.Join(accepted, ", ")))
+			d.problems = append(d.problems, at.wrong("unknown key %q; expected one of %s", key.Value, strings.Join(accepted, ", ")))
 			continue
 		}
 		d.value(pair.Value, join(path, key.Value), field)

@@ -67,7 +67,7 @@ func TestAMistakeInAHookIsReportedAtItsPlace(t *testing.T) {
 		"no URL":              {"hooks:\n  a: {}", `:2:6: hooks.a.url: it is missing; want a URL, like https://`},
 		"relative URL":        {"hooks:\n  a: {url: planted-secret}", `:2:12: hooks.a.url: it is no absolute URL; want one like https://`},
 		"URL of a file":       {"hooks:\n  a: {url: 'file:///etc/planted-secret'}", `:2:12: hooks.a.url: it is no absolute URL`},
-		"unknown key":         {"hooks:\n  a: {" + url + ", retries: 3}", `hooks.a: unknown key "retries"; want one of method, url, headers, body, timeout`},
+		"unknown key":         {"hooks:\n  a: {" + url + ", retries: 3}", `hooks.a: unknown key "retries"; expected one of method, url, headers, body, timeout`},
 		"method":              {"hooks:\n  a: {" + url + ", method: GET}", `:2:43: hooks.a.method: "GET": want one of POST, PUT, PATCH`},
 		"name":                {"hooks:\n  a b: {" + url + "}", `hooks.a b: "a b": want a name of letters, digits`},
 		"header name":         {"hooks:\n  a: {" + url + ", headers: {'X Token': planted-secret}}", `:2:56: hooks.a.headers.X Token: "X Token": want the name of a header`},

@@ -162,7 +162,7 @@ func TestTheErrorOfATenantSaysWhereItIsAndWhatIsAccepted(t *testing.T) {
 		},
 		"an unknown key": {
 			`sysdig: {tenants: [{name: a, token_file: b}]}`,
-			[]string{`:1:30: sysdig.tenants[0]: unknown key "token_file"; want one of name, region, app_url, api_url, token`},
+			[]string{`:1:30: sysdig.tenants[0]: unknown key "token_file"; expected one of name, region, app_url, api_url, token`},
 		},
 		"a source of nobody": {
 			tenants("starter: {sources: [{name: a, auth: {type: none}, tenant: acne}]}"),

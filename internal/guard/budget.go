@@ -62,46 +62,44 @@ func (w *Watch) Reserve(ctx context.Context, in signals.Reserve, again bool) err
 			return known
 		}
 	}
-	err := w.reserve(ctx, in)
-	var none *serviceerror.NotFound
-	if errors.As(err, &none) {
-		if err = w.ensure(ctx); err == nil {
-			err = w.reserve(ctx, in)
-		}
-	}
+	var taken signals.Reservation
+	err := w.update(ctx, signals.UpdateReserve, in.CallerID, in, &taken)
 	var refused *temporal.ApplicationError
 	if errors.As(err, &refused) && refused.Type() == signals.ErrBudgetSpent {
 		return w.ledger.refuse(in.Action, refused)
 	}
-	var spent *SpentError
-	if errors.As(err, &spent) {
-		return spent
-	}
 	if err != nil {
 		return fmt.Errorf("ask the guard for the budget of %s: %w", in.Action, err)
-	}
-	return nil
-}
-
-// reserve asks the guard.
-func (w *Watch) reserve(ctx context.Context, in signals.Reserve) error {
-	ctx, cancel := context.WithTimeout(ctx, reserving)
-	defer cancel()
-	update, err := w.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: signals.GuardID, UpdateName: signals.UpdateReserve, UpdateID: in.CallerID,
-		Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err != nil {
-		return err
-	}
-	var taken signals.Reservation
-	if err := update.Get(ctx, &taken); err != nil {
-		return err
 	}
 	if !taken.Of(in) {
 		return &SpentError{"a unit was taken in its name, of another action or under other budgets than this worker's"}
 	}
 	return nil
+}
+
+// update sends an update to the guard, which it starts if it does not run, and
+// reads the result.
+func (w *Watch) update(ctx context.Context, name, id string, in, result any) error {
+	send := func() error {
+		ctx, cancel := context.WithTimeout(ctx, reserving)
+		defer cancel()
+		update, err := w.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+			WorkflowID: signals.GuardID, UpdateName: name, UpdateID: id,
+			Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		})
+		if err != nil {
+			return err
+		}
+		return update.Get(ctx, result)
+	}
+	err := send()
+	var none *serviceerror.NotFound
+	if errors.As(err, &none) {
+		if err = w.ensure(ctx); err == nil {
+			err = send()
+		}
+	}
+	return err
 }
 
 // ledgerOf is the ledger that a run of the guard ended with which was ended from

@@ -15,11 +15,16 @@ import (
 	"firebreak/internal/catalogue"
 )
 
+// mayKillProcess reports whether the route may ask for KILL_PROCESS.
+func (r *Route) mayKillProcess() bool {
+	return r.Playbook == playbookCryptoMiner ||
+		r.Playbook == playbookRespond && slices.Contains([]string{"", ActionAuto, "KILL_PROCESS"}, r.Action)
+}
+
 // checkAction checks what only respond has. An action that the catalogue does not
 // know is Sysdig's to judge, once there is an incident: its list is open.
 func (r *Route) checkAction(wrong func(field, format string, args ...any)) {
-	kills := r.Playbook == playbookCryptoMiner || r.Playbook == playbookRespond && slices.Contains([]string{"", ActionAuto, "KILL_PROCESS"}, r.Action)
-	if r.MaxProcessAge != 0 && !kills {
+	if r.MaxProcessAge != 0 && !r.mayKillProcess() {
 		wrong("max_process_age", "%s: must be left out: the route does not ask for KILL_PROCESS", r.MaxProcessAge)
 	}
 	if r.Playbook != playbookRespond {

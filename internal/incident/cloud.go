@@ -126,8 +126,8 @@ func fieldsProvider(f properties) string {
 	return ""
 }
 
-// userFields name who did what a log tells of, in the fields that the rules of
-// Falco's plugins print. Azure's rules read it from the log entry itself, with
+// userFields name the user whose action a log records, in the fields that the rules
+// of Falco's plugins print. Azure's rules read it from the log entry itself, with
 // Falco's JSON fields. Names come before IDs, and an account's own name before
 // that of a role.
 var userFields = []string{

@@ -38,12 +38,16 @@ func (r Route) WithDefaults() Route {
 	r.Approval = r.Approval.withDefaults(DefaultApproval())
 	r.SaveApproval = r.SaveApproval.withDefaults(r.Approval)
 	r.Capture.Duration = cmp.Or(r.Capture.Duration, defaultCapture)
+	r.Capture.Scope = cmp.Or(r.Capture.Scope, ScopeContainer)
 	if r.CoolDown == nil {
 		coolDown := defaultCoolDown
 		r.CoolDown = &coolDown
 	}
 	if r.Playbook == playbookRespond {
 		r.Action = cmp.Or(r.Action, ActionAuto)
+	}
+	if r.mayKillProcess() {
+		r.MaxProcessAge = cmp.Or(r.MaxProcessAge, DefaultMaxProcessAge)
 	}
 	return r
 }

@@ -52,10 +52,9 @@ func (i *Incident) describeHost(l properties, says envelope) {
 	i.Host.AgentID = shaped(number, i.Host.AgentID)
 }
 
-// describeContainer reads the container, and decides between the three things that
-// an event can say of it: its ID; that there is none, which makes the event one of
-// the host itself; or nothing that can be relied on, which leaves the container
-// unknown.
+// describeContainer reads the container. An event states its ID, or that it happened
+// in no container and so on the host itself, or nothing that can be relied on. In
+// the last case the container is unknown.
 //
 // There is no container if the container ID is "host", Falco's word for it, or if
 // the envelope states it, the host is named, and nothing else is said of a
@@ -198,7 +197,7 @@ func policyActions(list []any) []PolicyAction {
 	return actions
 }
 
-// isSelfReport reports whether a product tells of itself: Falco under its source
+// isSelfReport reports whether a product reports about itself: Falco under its source
 // "internal" or, before it had sources, under the names of its internal rules;
 // falcosidekick under the name of its test, whose output says so.
 func isSelfReport(i *Incident) bool {

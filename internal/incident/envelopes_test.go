@@ -105,8 +105,8 @@ func TestLogLinesMayBePlainJSON(t *testing.T) {
 }
 
 // Text around JSON is a log header only in its exact form, at the very beginning,
-// with one value behind it. Everything else can be written by whoever chooses a
-// command line.
+// with one value behind it. Everything else can be written by an attacker who
+// chooses a command line.
 func TestPlantedMessageIsNotReadBehindOtherText(t *testing.T) {
 	t.Parallel()
 	event := miner(t)

@@ -54,7 +54,7 @@ func shapedField(path string, at func(*Incident) *string, of shape) field {
 }
 
 // errNoValue refuses a word for "no value" as an identifier.
-var errNoValue = errors.New("the value means that there is none; expected its text")
+var errNoValue = errors.New("the value means that it is absent; expected an identifier")
 
 // numberField is a whole number; 0 is absence.
 func numberField(path string, at func(*Incident) *int64, set func(*Incident, string) error) field {

@@ -212,7 +212,7 @@ func processID(v string) (int64, error) {
 }
 
 // The bounds of a start time, in nanoseconds: the year 2001 and the year 2096. A
-// number outside of them has another unit or is none.
+// number outside of them has another unit, or is no time at all.
 const (
 	minStartTime = int64(1e18)
 	maxStartTime = int64(4e18)

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// A sender that gives its events no ID leaves it to us to tell them apart. The ID
-// of an event is then a digest of values that stay the same on every way: directly
-// from Falco, through falcosidekick, out of a SIEM, in the parsed and in the
-// original copy of one document, from each of several Falco instances that read
-// one log. The way changes the following, so none of it is used:
+// Some senders give their events no ID. The ID of an event is then a digest of
+// values that stay the same on every way: directly from Falco, through falcosidekick,
+// out of a SIEM, in the parsed and in the original copy of one document, from each of
+// several Falco instances that read one log. The way changes the following, so none
+// of it is used:
 //
 //   - uuid, output, source, tags, priority and message: falcosidekick draws a new
 //     uuid, rewrites output and fills in an empty source; log agents use the words
@@ -70,7 +70,7 @@ func falcoID(o object, fields properties) string {
 	}
 	at := instant(o, fields)
 	if at.IsZero() {
-		return o.digest() // nothing else tells it from the same alert of another time
+		return o.digest() // nothing else distinguishes it from the same alert of another time
 	}
 	values = append(values, milliseconds(at))
 	if fromLog(fields) || !fields.has(hostFields...) && !slices.Contains(hostSources, strings.ToLower(o.text("source"))) {
@@ -114,7 +114,7 @@ func sysdigID(o object, i *Incident) string {
 		return id
 	}
 	if i.OccurredAt.IsZero() {
-		return o.digest() // nothing else tells it from the same event of another time
+		return o.digest() // nothing else distinguishes it from the same event of another time
 	}
 	values := []string{"sysdig", i.Rule.Name, i.Policy.ID, milliseconds(i.OccurredAt), i.Host.MAC, strings.ToLower(i.Host.Name),
 		cmp.Or(i.Container.ID, podIdentity(i.Kubernetes.Namespace, i.Kubernetes.Pod))}

@@ -20,8 +20,8 @@ type Incident struct {
 	// Source is the event source as the sender names it, for example "syscall".
 	Source string `json:"source,omitzero"`
 	Tenant Tenant `json:"tenant,omitzero"`
-	// SelfReport reports that a product tells of itself, not of a threat: Falco of
-	// dropped system calls or its metrics, falcosidekick of its own test. It opens no
+	// SelfReport reports that a product reports about itself, not about a threat:
+	// Falco about dropped system calls or its metrics, falcosidekick about its test. It opens no
 	// incident, unless a route has [Route.SelfReports].
 	SelfReport bool `json:"self_report,omitzero"`
 	Rule       Rule `json:"rule,omitzero"`

@@ -262,7 +262,7 @@ func TestHostLevelFollowsTheContainer(t *testing.T) {
 	for _, err := range manual.Retarget([]incident.Setting{{Path: "container.id", Value: "6949e5f10829"}}) {
 		require.NoError(t, err)
 	}
-	require.Equal(t, incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{ID: "6949e5f10829"}}, manual, "a process of the host is none of the container's")
+	require.Equal(t, incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{ID: "6949e5f10829"}}, manual, "a process of the host does not belong to the container")
 
 	elsewhere := onHost
 	elsewhere.Retarget([]incident.Setting{{Path: "host.name", Value: "node-2"}})
@@ -300,7 +300,7 @@ func TestStartTimeIsReadWhereItIsPlausible(t *testing.T) {
 	require.Zero(t, alone.Process.StartTime, "of no process")
 }
 
-// Events out of a log are about what the log tells of, not about who reads it.
+// Events out of a log are about what the log records, not about its reader.
 func TestLogEventsCorrelateByWhatTheyAreAbout(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ source, fields, user, id string }{

@@ -22,8 +22,8 @@ import (
 // the top level, as a message of the Event Forwarder. No item about a host itself is
 // recorded, so an empty containerId says nothing there.
 //
-// Neither has a type at the top: that tells them from a message of the Event
-// Forwarder. An item must have its id and its timestamp, for Elastic's own, renamed
+// Neither has a type at the top, which distinguishes them from a message of the
+// Event Forwarder. An item must have its id and its timestamp, for Elastic's own, renamed
 // copy of an event has neither and lacks half of what an incident needs.
 func secureEvent() adapter {
 	return adapter{

@@ -21,8 +21,8 @@ const (
 	failureAge = time.Second
 )
 
-// Directory answers from memory which agents of an account are connected, and to
-// whom its token belongs. All incidents of a process share it.
+// Directory answers from memory which agents of an account are connected, and which
+// user owns its token. All incidents of a process share it.
 //
 // The list of agents is at most 30 seconds old, and while it is read again a little
 // older. If it was not used in this time, the next call reads it again, and all

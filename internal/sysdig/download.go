@@ -156,7 +156,7 @@ func (d *Download) begin() error {
 }
 
 // announcedSHA256 reads the digest of a whole file: Repr-Digest and Content-Digest
-// (RFC 9530), Digest (RFC 3230), or S3's header. It is in hex, "" if there is none.
+// (RFC 9530), Digest (RFC 3230), or S3's header. It returns hex, or "" without a digest.
 func announcedSHA256(h http.Header) string {
 	values := []string{"sha-256=" + h.Get("X-Amz-Checksum-Sha256")}
 	for _, name := range []string{"Repr-Digest", "Content-Digest", "Digest"} {

@@ -149,7 +149,7 @@ func TestExecutionsAreFoundByTheirCaller(t *testing.T) {
 	require.Len(t, found, 2)
 	require.NotEqual(t, found[0].ID, found[1].ID)
 
-	none, err := lately(t, c, "nobody")
+	none, err := lately(t, c, "unused")
 	require.NoError(t, err)
 	require.Empty(t, none)
 

@@ -29,26 +29,23 @@ func (p Permissions) Has(names ...string) bool {
 // answers something else. A later request has the same result.
 var ErrPermissionsUnknown = errors.New("Sysdig does not list the permissions of this token")
 
-// permissionsAge is how long an answer is kept for callers that accept an old
-// one.
-const permissionsAge = time.Hour
-
 // Permissions returns what the token may do (GET /api/users/me/permissions on the
 // application host, Sysdig's MCP server; it is not in the public OpenAPI). The
-// answer is at most an hour old, and its request was sent at notBefore or later: a
-// permission may have been withdrawn since an older answer. One request is under
-// way at a time, and its answer serves all callers that accept its age.
+// request is sent after the call began: a permission may have been withdrawn since
+// an older answer. One request is under way at a time, and its answer serves all
+// callers that were waiting when it was sent.
 //
 // The error is ErrPermissionsUnknown if Sysdig does not list them; any other one
 // may pass.
-func (c *Client) Permissions(ctx context.Context, notBefore time.Time) (Permissions, error) {
+func (c *Client) Permissions(ctx context.Context) (Permissions, error) {
+	begun := time.Now()
 	select {
 	case c.permissions.turn <- struct{}{}:
 		defer func() { <-c.permissions.turn }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if at := c.permissions.askedAt; !at.IsZero() && !at.Before(notBefore) && time.Since(at) < permissionsAge {
+	if !c.permissions.askedAt.Before(begun) {
 		return c.permissions.granted, nil
 	}
 	askedAt := time.Now()

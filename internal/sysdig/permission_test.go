@@ -21,14 +21,14 @@ import (
 func TestPermissionsOfTheToken(t *testing.T) {
 	t.Parallel()
 	_, c := simulated(t, sysdigtest.Options{Deny: []sysdigtest.Permission{sysdigtest.ContainmentRead}})
-	granted, err := c.Permissions(t.Context(), time.Time{})
+	granted, err := c.Permissions(t.Context())
 	require.NoError(t, err)
 	require.True(t, granted.Has("containment-response-actions.exec", "data-gathering-response-actions.read"))
 	require.False(t, granted.Has("containment-response-actions.exec", "containment-response-actions.read"))
 	require.False(t, granted.Has("containment-response-actions"), "a prefix is not a name")
 }
 
-func TestUnlistedPermissionsAreToldFromPassingErrors(t *testing.T) {
+func TestUnlistedPermissionsAreNotATransientError(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status  int
@@ -56,36 +56,30 @@ func TestUnlistedPermissionsAreToldFromPassingErrors(t *testing.T) {
 				w.WriteHeader(tc.status)
 				fmt.Fprint(w, tc.body)
 			})
-			_, err := c.Permissions(t.Context(), time.Time{})
+			_, err := c.Permissions(t.Context())
 			require.Equal(t, tc.unknown, errors.Is(err, sysdig.ErrPermissionsUnknown), "%v", err)
 			require.Equal(t, tc.status == 200 && !tc.unknown, err == nil, "%v", err)
 		})
 	}
 	sim, c := simulated(t, sysdigtest.Options{})
 	sim.Fault(sysdigtest.Fault{Truncate: true})
-	_, err := c.Permissions(t.Context(), time.Time{})
+	_, err := c.Permissions(t.Context())
 	require.Error(t, err)
 	require.NotErrorIs(t, err, sysdig.ErrPermissionsUnknown, "the answer broke off")
 }
 
-func TestPermissionsAreNoOlderThanAskedFor(t *testing.T) {
+func TestPermissionsAreNoOlderThanTheCall(t *testing.T) {
 	t.Parallel()
 	sim, c := simulated(t, sysdigtest.Options{})
 	const read = "containment-response-actions.read"
-	granted, err := c.Permissions(t.Context(), time.Time{})
+	granted, err := c.Permissions(t.Context())
 	require.NoError(t, err)
 	require.True(t, granted.Has(read))
 
 	sim.Deny(sysdigtest.ContainmentRead)
-	granted, err = c.Permissions(t.Context(), time.Time{})
-	require.NoError(t, err)
-	require.True(t, granted.Has(read), "any answer is accepted, and one is there")
-	granted, err = c.Permissions(t.Context(), time.Now())
+	granted, err = c.Permissions(t.Context())
 	require.NoError(t, err)
 	require.False(t, granted.Has(read), "withdrawn since")
-	granted, err = c.Permissions(t.Context(), time.Time{})
-	require.NoError(t, err)
-	require.False(t, granted.Has(read), "the newer answer replaces the older one")
 }
 
 // transport answers requests without a network, so that time can be simulated.
@@ -95,7 +89,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(f(r))), Request: r}, nil
 }
 
-func TestOneRequestServesAllWhoWaitForPermissions(t *testing.T) {
+func TestConcurrentCallersShareOnePermissionRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32
@@ -106,35 +100,23 @@ func TestOneRequestServesAllWhoWaitForPermissions(t *testing.T) {
 			return `{"permissions":["a"]}`
 		}))
 		var group sync.WaitGroup
-		ask := func(notBefore time.Time) {
+		ask := func() {
 			group.Go(func() {
-				granted, err := c.Permissions(t.Context(), notBefore)
+				granted, err := c.Permissions(t.Context())
 				if err != nil || !granted.Has("a") {
 					t.Errorf("granted %v, %v", granted, err)
 				}
 			})
 		}
-		for range 20 {
-			ask(time.Time{})
-		}
-		group.Wait()
-		require.EqualValues(t, 1, asked.Load())
-
-		time.Sleep(59 * time.Minute)
-		ask(time.Time{})
-		group.Wait()
-		require.EqualValues(t, 1, asked.Load())
-		time.Sleep(time.Minute)
-		ask(time.Time{})
-		group.Wait()
-		require.EqualValues(t, 2, asked.Load(), "an answer is kept for an hour")
-
-		ask(time.Now())
+		ask()
 		time.Sleep(time.Millisecond)
 		for range 20 {
-			ask(time.Now()) // later than the request under way
+			ask() // later than the request under way
 		}
 		group.Wait()
-		require.EqualValues(t, 4, asked.Load(), "those that come during a request share the next one")
+		require.EqualValues(t, 2, asked.Load(), "callers that come during a request share the next one")
+		ask()
+		group.Wait()
+		require.EqualValues(t, 3, asked.Load(), "an answer is not kept")
 	})
 }

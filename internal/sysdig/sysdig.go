@@ -6,8 +6,9 @@
 // broke off, and for the [Directory], which answers from memory. The client never
 // retries, polls or logs otherwise: its caller decides that, and
 // [MayHaveTakenEffect] reports whether a failed request may have done its work all
-// the same. All requests of a client keep to the rate limit that Sysdig announces. The API token leaves this package in the
-// Authorization header only: never in a URL, an error or after a redirect.
+// the same. All requests of a client keep to the rate limit that Sysdig announces.
+// The API token leaves this package in the Authorization header only: never in a
+// URL, an error or after a redirect.
 //
 // What the package assumes about the API comes from Sysdig's public OpenAPI
 // description, from the Cortex XSOAR pack "Sysdig Response Actions" and from

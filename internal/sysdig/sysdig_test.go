@@ -98,7 +98,7 @@ func TestEachHostFamilyIsAskedForWhatItServes(t *testing.T) {
 			return err
 		}},
 		{"GET /app/api/agents/connected", func() error { _, err := c.ConnectedAgents(ctx); return err }},
-		{"GET /app/api/users/me/permissions", func() error { _, err := c.Permissions(ctx, time.Time{}); return err }},
+		{"GET /app/api/users/me/permissions", func() error { _, err := c.Permissions(ctx); return err }},
 		{"GET /app/api/users/me", func() error { _, err := c.Me(ctx); return err }},
 		{"GET /app/api/v1/captures/7", func() error { _, err := c.Capture(ctx, 7); return err }},
 		{"GET /app/api/v1/captures/7/download", func() error { _, err := c.DownloadCapture(ctx, 7, 1e9); return err }},

@@ -187,7 +187,7 @@ func (s *Server) listCaptures(key string) func(*input) (any, *problem) {
 	return func(in *input) (any, *problem) {
 		from, to := in.number("from", 0), in.number("to", in.now.UnixMicro())
 		if from > to {
-			return nil, badRequest(`query parameter "from": want a time before "to"`)
+			return nil, badRequest(`query parameter "from": must not be after "to"`)
 		}
 		items := []any{}
 		for _, c := range s.state.Captures {
