@@ -72,11 +72,11 @@ func forwarderIncident(o object, noContainer bool) Incident {
 		Host:       sysdigHost(o),
 		Actions:    policyActions(o.list("actions")),
 	}
-	fields := content.properties("fields")
-	i.Rule.Name = cmp.Or(i.Rule.Name, identifier(fields["falco.rule"]), content.id("internalRuleName"))
+	fields := newProperties(content.properties("fields"))
+	i.Rule.Name = cmp.Or(i.Rule.Name, fields.id("falco.rule"), content.id("internalRuleName"))
 	i.Severity, _ = severityOf(o)
 	i.Policy.Version, _ = content.integer("policyVersion")
-	i.describe(newProperties(o.properties("labels")), newProperties(fields), envelope{
+	i.describe(newProperties(o.properties("labels")), fields, envelope{
 		containerID: o.text("containerId"), noContainer: noContainer, inContainer: inContainer(o),
 	})
 	i.ID = sysdigID(o, &i)

@@ -447,6 +447,7 @@ func TestEventSaysWhatItLacks(t *testing.T) {
 func TestPairsAreReadLikeObjects(t *testing.T) {
 	t.Parallel()
 	const labels, fields = `{"host.hostName":"node-1","kubernetes.deployment.name":"cart"}`, `{"container.id":"6949e5f10829","falco.rule":"r"}`
+	const rewritten = `{"container_id":"6949e5f10829","falco_rule":"r"}`
 	const labelPairs, fieldPairs = `[{"key":"host.hostName","value":"node-1"},{"key":"kubernetes.deployment.name","value":"cart"}]`,
 		`[{"key":"container.id","value":"6949e5f10829"},{"key":"falco.rule","value":"r"}]`
 	for adapter, format := range map[string]string{
@@ -454,7 +455,7 @@ func TestPairsAreReadLikeObjects(t *testing.T) {
 		"sysdig-notification": `{"alert":{"severity":3},"state":"ACTIVE","timestamp":1720031001639981,"entities":[{"policyEvents":[{"id":"1","fields":%s,"eventLabels":%s}]}]}`,
 		"sysdig-legacy":       `{"id":"1","policyId":1,"severity":3,"timestamp":1720031001639981,"fields":%s,"eventLabels":%s}`,
 	} {
-		for _, shapes := range [][]any{{fields, labelPairs}, {fieldPairs, labels}, {fieldPairs, labelPairs}} {
+		for _, shapes := range [][]any{{fields, labelPairs}, {fieldPairs, labels}, {fieldPairs, labelPairs}, {fields, labels}, {rewritten, labels}} {
 			events, err := incident.Parse(fmt.Appendf(nil, format, shapes...))
 			require.NoError(t, err)
 			require.Equal(t, adapter, events[0].Adapter)
@@ -464,4 +465,6 @@ func TestPairsAreReadLikeObjects(t *testing.T) {
 				[]string{i.Host.Name, i.Container.ID, i.Rule.Name, i.Kubernetes.WorkloadName, i.Kubernetes.WorkloadType}, adapter)
 		}
 	}
+	i := one(t, []byte(`{"id":"1","policyId":1,"severity":3,"timestamp":1720031001639981,"containerId":"","fields":{},"eventLabels":{"host.hostName":"node-1"}}`))
+	require.True(t, i.ContainerUnknown(), "it may be a policy event of a notification")
 }

@@ -67,11 +67,11 @@ func notificationEvents(o object) []Event {
 // notificationIncident maps one policy event of a message, and reports whether its
 // severity is stated.
 func notificationIncident(message, event object, policies map[string]string) (i Incident, ranked bool) {
-	labels, fields := event.properties("eventLabels"), event.properties("fields")
+	labels, fields := event.properties("eventLabels"), newProperties(event.properties("fields"))
 	i = Incident{
 		Source:     message.id("source"),
 		Tenant:     Tenant{ID: shaped(number, cmp.Or(event.id("customerId"), message.id("customerId")))},
-		Rule:       Rule{Name: cmp.Or(event.id("ruleName"), identifier(fields["falco.rule"])), Type: event.id("ruleType"), Tags: event.texts("ruleTags")},
+		Rule:       Rule{Name: cmp.Or(event.id("ruleName"), fields.id("falco.rule")), Type: event.id("ruleType"), Tags: event.texts("ruleTags")},
 		Policy:     Policy{ID: event.id("policyId"), Name: cmp.Or(policies[event.id("policyId")], event.id("name"))},
 		Output:     event.text("output"),
 		EventURL:   message.object("event").text("url"),
@@ -93,7 +93,7 @@ func notificationIncident(message, event object, policies map[string]string) (i 
 			labels["container.name"] = text(metrics[1])
 		}
 	}
-	i.describe(newProperties(labels), newProperties(fields), says)
+	i.describe(newProperties(labels), fields, says)
 	i.ID = sysdigID(event, &i)
 	i.Derive()
 	return i, ranked
