@@ -30,7 +30,7 @@ func (r *response) lookAround(ctx workflow.Context) {
 		var found activities.RelatedResult
 		if err := r.do(lookup(ctx, "Look for related events"), a.Related, in, &found); err != nil {
 			if ctx.Err() == nil {
-				r.log(ctx, actorSysdig, signals.KindCheck, "no related events: %s", describe(err))
+				r.log(ctx, actorSysdig, signals.KindCheck, "related events not readable: %s", describe(err))
 			}
 			return
 		}

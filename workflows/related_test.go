@@ -1,10 +1,12 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"firebreak/activities"
 	"firebreak/signals"
@@ -33,4 +35,15 @@ func TestPageSaysThatRelatedEventsAreCut(t *testing.T) {
 			require.Contains(t, texts(page, signals.KindCheck), tc.text)
 		})
 	}
+}
+
+func TestPageSaysThatRelatedEventsAreNotReadable(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.related = func(activities.RelatedInput) (activities.RelatedResult, error) {
+		return activities.RelatedResult{}, temporal.NewNonRetryableApplicationError("404", activities.ErrRefused, nil)
+	}
+	b.at(time.Minute, signals.Approve, decision("ann"))
+	page := b.run(workflows.CryptoMiner, minerInput(), miner())
+	require.Contains(t, strings.Join(texts(page, signals.KindCheck), "\n"), "related events not readable: 404")
 }
