@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,11 @@ func (s *shell) commands() map[string]func(*testscript.TestScript, bool, []strin
 			token, err := s.temporal.token(args[0])
 			ts.Check(err)
 			ts.Setenv("TEMPORAL_GRPC_META_AUTHORIZATION", "Bearer "+token)
+		},
+		// action sets $ACTION to the workflow ID of the action that the last command
+		// asked for.
+		"action": func(ts *testscript.TestScript, _ []string) {
+			ts.Setenv("ACTION", regexp.MustCompile(`action:[^\s"]+`).FindString(ts.ReadFile("stdout")))
 		},
 		// worker starts a worker; stop-worker kills it.
 		"worker":      func(*testscript.TestScript, []string) { s.running = s.worker() },
