@@ -273,15 +273,18 @@ func TestOverdueCaptureSaysWhichPhaseRanOut(t *testing.T) {
 		min, max time.Duration
 	}{
 		"never started": {
-			sysdigtest.Options{Hosts: []sysdigtest.Host{}}, false,
+			sysdigtest.Options{Hosts: []sysdigtest.Host{}},
+			false,
 			"is still requested after 10m15s: the agent may never have started it", 10 * time.Minute, 11 * time.Minute,
 		},
 		"recording far too long": {
-			sysdigtest.Options{Step: 9 * time.Minute}, false,
+			sysdigtest.Options{Step: 9 * time.Minute},
+			false,
 			"is still capturing after 10m15s: it was to record for 15s", 10 * time.Minute, 11 * time.Minute,
 		},
 		"uploading for ever": {
-			sysdigtest.Options{CaptureSize: 1 << 40}, false,
+			sysdigtest.Options{CaptureSize: 1 << 40},
+			false,
 			"is still uploading after 6h0m", 6 * time.Hour, 6*time.Hour + 5*time.Minute,
 		},
 		"containment waits": {

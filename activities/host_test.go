@@ -30,7 +30,9 @@ func TestHostIsJudgedByAllItsIdentifiers(t *testing.T) {
 		says []string
 	}{
 		"a cloned machine that is not listed": {
-			[]sysdigtest.Host{worker1}, activities.EnrichInput{HostName: "k8s-worker-2", MAC: sharedMAC, AgentID: "102"}, "",
+			[]sysdigtest.Host{worker1},
+			activities.EnrichInput{HostName: "k8s-worker-2", MAC: sharedMAC, AgentID: "102"},
+			"",
 			[]string{
 				"connected agent 101 (k8s-worker-1) has the same MAC address", "host name k8s-worker-2 of the event, k8s-worker-1 of the agent",
 				"agent ID 102 of the event, 101 of the agent",
@@ -44,19 +46,24 @@ func TestHostIsJudgedByAllItsIdentifiers(t *testing.T) {
 		},
 		"both cloned machines are listed": {
 			[]sysdigtest.Host{worker1, {Name: "k8s-worker-2", MAC: sharedMAC, ID: "h-2", AgentID: 102}},
-			activities.EnrichInput{HostName: "k8s-worker-2", MAC: sharedMAC, AgentID: "102"}, "102", nil,
+			activities.EnrichInput{HostName: "k8s-worker-2", MAC: sharedMAC, AgentID: "102"},
+			"102", nil,
 		},
 		"a prefix tells machines apart": {
 			[]sysdigtest.Host{prefixed("k8s-worker-1", "h-1", 101), prefixed("k8s-worker-2", "h-2", 102)},
-			activities.EnrichInput{MAC: "K8S-WORKER-2-52-54-00-12-34-56"}, "102", nil,
+			activities.EnrichInput{MAC: "K8S-WORKER-2-52-54-00-12-34-56"},
+			"102", nil,
 		},
 		"the prefix of a machine that is not listed": {
 			[]sysdigtest.Host{prefixed("k8s-worker-1", "h-1", 101)},
-			activities.EnrichInput{MAC: "k8s-worker-2-" + sharedMAC, HostName: "k8s-worker-2", AgentID: "102"}, "", nil,
+			activities.EnrichInput{MAC: "k8s-worker-2-" + sharedMAC, HostName: "k8s-worker-2", AgentID: "102"},
+			"", nil,
 		},
 		"a name that agrees, a prefix that does not": {
 			[]sysdigtest.Host{prefixed("k8s-worker-1", "h-1", 101)},
-			activities.EnrichInput{MAC: "k8s-worker-2-" + sharedMAC, HostName: "k8s-worker-1"}, "", []string{"MAC address k8s-worker-2-"},
+			activities.EnrichInput{MAC: "k8s-worker-2-" + sharedMAC, HostName: "k8s-worker-1"},
+			"",
+			[]string{"MAC address k8s-worker-2-"},
 		},
 		"a bare MAC does not find a prefixed one": {
 			[]sysdigtest.Host{prefixed("k8s-worker-1", "h-1", 101)}, activities.EnrichInput{MAC: sharedMAC}, "", nil,
@@ -74,7 +81,9 @@ func TestHostIsJudgedByAllItsIdentifiers(t *testing.T) {
 			[]sysdigtest.Host{gke}, activities.EnrichInput{HostID: "h-old", HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "13530"}, "58014837", nil,
 		},
 		"another host ID of the same agent": {
-			[]sysdigtest.Host{gke}, activities.EnrichInput{HostID: "h-old", HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "58014837"}, "",
+			[]sysdigtest.Host{gke},
+			activities.EnrichInput{HostID: "h-old", HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "58014837"},
+			"",
 			[]string{"host ID h-old of the event, h-gke of the agent"},
 		},
 		"another host ID, agent ID unknown": {
@@ -82,15 +91,21 @@ func TestHostIsJudgedByAllItsIdentifiers(t *testing.T) {
 		},
 		"an agent ID that is connected elsewhere": {
 			[]sysdigtest.Host{gke, {Name: "other", MAC: "42:01:0a:80:00:06", ID: "h-6", AgentID: 13530}},
-			activities.EnrichInput{HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "13530"}, "", []string{"agent ID 13530 of the event"},
+			activities.EnrichInput{HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "13530"},
+			"",
+			[]string{"agent ID 13530 of the event"},
 		},
 		"a host ID that is connected elsewhere": {
 			[]sysdigtest.Host{gke, {Name: "other", MAC: "42:01:0a:80:00:06", ID: "h-6", AgentID: 6}},
-			activities.EnrichInput{HostID: "h-6", HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "13530"}, "", []string{"host ID h-6 of the event, h-gke of the agent"},
+			activities.EnrichInput{HostID: "h-6", HostName: "gke-vd1o", MAC: gke.MAC, AgentID: "13530"},
+			"",
+			[]string{"host ID h-6 of the event, h-gke of the agent"},
 		},
 		"a name that another agent has": {
 			[]sysdigtest.Host{{MAC: gke.MAC, ID: "h-gke", AgentID: 1}, {Name: "gke-vd1o", ID: "h-7", AgentID: 7}},
-			activities.EnrichInput{HostName: "gke-vd1o", MAC: gke.MAC}, "", []string{"host name gke-vd1o of the event, none of the agent"},
+			activities.EnrichInput{HostName: "gke-vd1o", MAC: gke.MAC},
+			"",
+			[]string{"host name gke-vd1o of the event, none of the agent"},
 		},
 		"by agent ID alone":         {[]sysdigtest.Host{gke}, activities.EnrichInput{AgentID: "58014837"}, "58014837", nil},
 		"an agent ID and its name":  {[]sysdigtest.Host{gke}, activities.EnrichInput{AgentID: "58014837", HostName: "web-1"}, "", []string{"host name web-1"}},
@@ -99,7 +114,9 @@ func TestHostIsJudgedByAllItsIdentifiers(t *testing.T) {
 		"supplied, of another host": {[]sysdigtest.Host{worker1}, activities.EnrichInput{HostID: "h-1", HostName: "k8s-worker-2", MAC: sharedMAC, Vouched: true}, "101", nil},
 		"supplied, not listed":      {[]sysdigtest.Host{worker1}, activities.EnrichInput{HostID: "h-2", HostName: "k8s-worker-2", MAC: sharedMAC, Vouched: true}, "", nil},
 		"supplied, of two hosts": {
-			[]sysdigtest.Host{worker1, gke}, activities.EnrichInput{HostID: "h-1", AgentID: "58014837", Vouched: true}, "",
+			[]sysdigtest.Host{worker1, gke},
+			activities.EnrichInput{HostID: "h-1", AgentID: "58014837", Vouched: true},
+			"",
 			[]string{"host ID h-1 is that of connected agent 101 (k8s-worker-1)"},
 		},
 	} {

@@ -46,22 +46,26 @@ func TestEventsOfOneTargetHaveOneWorkflowID(t *testing.T) {
 		},
 		"container unknown, name known": {
 			incident.Route{Playbook: "capture"},
-			incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{Name: "web"}}, "capture:node-1:unknown@web",
+			incident.Incident{Host: incident.Host{Name: "node-1"}, Container: incident.Container{Name: "web"}},
+			"capture:node-1:unknown@web",
 		},
 		"container unknown, pod known": {
 			incident.Route{Playbook: "capture"},
-			incident.Incident{Host: incident.Host{Name: "node-1"}, Kubernetes: incident.Kubernetes{Namespace: "shop", Pod: "host"}}, "capture:node-1:unknown@shop@host",
+			incident.Incident{Host: incident.Host{Name: "node-1"}, Kubernetes: incident.Kubernetes{Namespace: "shop", Pod: "host"}},
+			"capture:node-1:unknown@shop@host",
 		},
 		"pod, no host": {
 			incident.Route{Playbook: "capture"},
-			incident.Incident{User: "ann", Cloud: incident.Cloud{Account: "1"}, Kubernetes: incident.Kubernetes{Namespace: "shop", Pod: "web-1"}}, "capture:shop:web-1",
+			incident.Incident{User: "ann", Cloud: incident.Cloud{Account: "1"}, Kubernetes: incident.Kubernetes{Namespace: "shop", Pod: "web-1"}},
+			"capture:shop:web-1",
 		},
 		"user of a service": {
 			incident.Route{Playbook: "capture"}, incident.Incident{User: "ann", Cloud: incident.Cloud{Provider: "okta"}}, "capture:okta:ann",
 		},
 		"user of a process on an unknown host": {
 			incident.Route{Playbook: "capture"},
-			incident.Incident{ID: "e", User: "root", Process: incident.Process{Name: "sh"}}, "capture:event:e",
+			incident.Incident{ID: "e", User: "root", Process: incident.Process{Name: "sh"}},
+			"capture:event:e",
 		},
 		"host itself, of no name": {
 			incident.Route{Playbook: "capture"}, incident.Incident{ID: "e", User: "root", HostLevel: true}, "capture:event:e",

@@ -101,25 +101,35 @@ func TestScopeOfACapture(t *testing.T) {
 		parameters map[string]any
 	}{
 		"container": {
-			incident.CaptureOptions{}, func(*incident.Incident) {}, "6949e5f10829", "container.id=6949e5f10829",
-			"CAPTURE 15s of container 6949e5f10829 on host node-1", map[string]any{"scope": "container", "container.id": "6949e5f10829"},
+			incident.CaptureOptions{},
+			func(*incident.Incident) {}, "6949e5f10829", "container.id=6949e5f10829",
+			"CAPTURE 15s of container 6949e5f10829 on host node-1",
+			map[string]any{"scope": "container", "container.id": "6949e5f10829"},
 		},
 		"container with a filter": {
-			incident.CaptureOptions{Filter: "proc.name=sh or proc.name=nc"}, func(*incident.Incident) {}, "6949e5f10829",
+			incident.CaptureOptions{Filter: "proc.name=sh or proc.name=nc"},
+			func(*incident.Incident) {}, "6949e5f10829",
 			"container.id=6949e5f10829 and (proc.name=sh or proc.name=nc)",
-			"CAPTURE 15s of container 6949e5f10829 on host node-1", map[string]any{"scope": "container", "container.id": "6949e5f10829", "filter": "proc.name=sh or proc.name=nc"},
+			"CAPTURE 15s of container 6949e5f10829 on host node-1",
+			map[string]any{"scope": "container", "container.id": "6949e5f10829", "filter": "proc.name=sh or proc.name=nc"},
 		},
 		"the whole host by the route": {
-			incident.CaptureOptions{Scope: incident.ScopeHost, Filter: "proc.name=sh"}, func(*incident.Incident) {}, "", "proc.name=sh",
-			"CAPTURE 15s of the whole host node-1", map[string]any{"scope": "host", "filter": "proc.name=sh"},
+			incident.CaptureOptions{Scope: incident.ScopeHost, Filter: "proc.name=sh"},
+			func(*incident.Incident) {}, "", "proc.name=sh",
+			"CAPTURE 15s of the whole host node-1",
+			map[string]any{"scope": "host", "filter": "proc.name=sh"},
 		},
 		"an incident of the host": {
-			incident.CaptureOptions{}, func(inc *incident.Incident) { inc.Container, inc.HostLevel = incident.Container{}, true }, "", "",
-			"CAPTURE 15s of the whole host node-1", map[string]any{"scope": "host"},
+			incident.CaptureOptions{},
+			func(inc *incident.Incident) { inc.Container, inc.HostLevel = incident.Container{}, true }, "", "",
+			"CAPTURE 15s of the whole host node-1",
+			map[string]any{"scope": "host"},
 		},
 		"container unknown, the whole host by the route": {
-			incident.CaptureOptions{Scope: incident.ScopeHost}, func(inc *incident.Incident) { inc.Container = incident.Container{} }, "", "",
-			"CAPTURE 15s of the whole host node-1", map[string]any{"scope": "host"},
+			incident.CaptureOptions{Scope: incident.ScopeHost},
+			func(inc *incident.Incident) { inc.Container = incident.Container{} }, "", "",
+			"CAPTURE 15s of the whole host node-1",
+			map[string]any{"scope": "host"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -115,9 +115,16 @@ func fieldsProvider(f properties) string {
 		provider string
 		families []string
 	}{
-		{"aws", []string{"ct", "s3", "ec2", "ecr", "iam", "aws"}}, {"gcp", []string{"gcp"}}, {"azure", []string{"azure"}},
-		{"okta", []string{"okta"}}, {"github", []string{"github"}}, {"gitlab", []string{"gitlab"}}, {"salesforce", []string{"salesforce"}},
-		{"box", []string{"box"}}, {"keycloak", []string{"keycloak"}}, {"nomad", []string{"nomad"}},
+		{"aws", []string{"ct", "s3", "ec2", "ecr", "iam", "aws"}},
+		{"gcp", []string{"gcp"}},
+		{"azure", []string{"azure"}},
+		{"okta", []string{"okta"}},
+		{"github", []string{"github"}},
+		{"gitlab", []string{"gitlab"}},
+		{"salesforce", []string{"salesforce"}},
+		{"box", []string{"box"}},
+		{"keycloak", []string{"keycloak"}},
+		{"nomad", []string{"nomad"}},
 	} {
 		if f.has(p.families...) {
 			return p.provider

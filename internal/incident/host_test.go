@@ -34,7 +34,8 @@ func TestHostIdentifiersAreCompared(t *testing.T) {
 		"a prefix and the bare MAC":         {incident.Host{MAC: "k8s-worker-1-" + mac}, incident.Host{MAC: mac}, nil},
 		"texts that are no MAC":             {incident.Host{MAC: "x"}, incident.Host{MAC: "y"}, []string{"host.mac"}},
 		"everything differs": {
-			incident.Host{ID: "h1", Name: "a", MAC: mac}, incident.Host{ID: "h2", Name: "b", MAC: "52:54:00:12:34:57"},
+			incident.Host{ID: "h1", Name: "a", MAC: mac},
+			incident.Host{ID: "h2", Name: "b", MAC: "52:54:00:12:34:57"},
 			[]string{"host.id", "host.mac", "host.name"},
 		},
 	} {

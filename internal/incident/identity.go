@@ -116,8 +116,10 @@ func sysdigID(o object, i *Incident) string {
 	if i.OccurredAt.IsZero() {
 		return o.digest() // nothing else distinguishes it from the same event of another time
 	}
-	values := []string{"sysdig", i.Rule.Name, i.Policy.ID, milliseconds(i.OccurredAt), i.Host.MAC, strings.ToLower(i.Host.Name),
-		cmp.Or(i.Container.ID, podIdentity(i.Kubernetes.Namespace, i.Kubernetes.Pod))}
+	values := []string{
+		"sysdig", i.Rule.Name, i.Policy.ID, milliseconds(i.OccurredAt), i.Host.MAC, strings.ToLower(i.Host.Name),
+		cmp.Or(i.Container.ID, podIdentity(i.Kubernetes.Namespace, i.Kubernetes.Pod)),
+	}
 	if i.Process.PID != 0 {
 		return identityOf(append(values, strconv.FormatInt(i.Process.PID, 10)))
 	}

@@ -51,7 +51,7 @@ func newTeams(u *url.URL) (*teams, error) {
 	host := strings.ToLower(u.Hostname())
 	switch {
 	case !found, strings.HasSuffix(host, ".webhook.office.com"), strings.HasPrefix(host, "outlook.office"):
-		return nil, errors.New("Microsoft retired the Office 365 connectors, webhook.office.com answers no more")
+		return nil, errors.New("connectors of Office 365 are retired by Microsoft, webhook.office.com answers no more")
 	case scheme != "https" && (scheme != "http" || !loopback(host)):
 		return nil, errors.New("the workflow's URL must begin with https")
 	case host == "":

@@ -27,7 +27,7 @@ func (p Permissions) Has(names ...string) bool {
 // ErrPermissionsUnknown is the error of a Sysdig that does not list the
 // permissions of the token: it lacks the endpoint, refuses it to the token, or
 // answers something else. A later request has the same result.
-var ErrPermissionsUnknown = errors.New("Sysdig does not list the permissions of this token")
+var ErrPermissionsUnknown = errors.New("the permissions of this token are not listed by Sysdig")
 
 // Permissions returns what the token may do (GET /api/users/me/permissions on the
 // application host, Sysdig's MCP server; it is not in the public OpenAPI). The

@@ -100,8 +100,11 @@ func TestAgentRefusesCaptures(t *testing.T) {
 		"no driver":        {sysdigtest.Options{AgentRefuses: sysdigtest.ReasonNoDriver, ReasonKey: "reason"}, nil, captureBody, "reason", sysdigtest.ReasonNoDriver},
 		"without a reason": {sysdigtest.Options{AgentRefuses: sysdigtest.ReasonQueueFull, ReasonKey: "-"}, nil, captureBody, "errorMessage", nil},
 		"filter":           {sysdigtest.Options{}, nil, strings.Replace(captureBody, `"container.id=`, `"(container.id=`, 1), "errorMessage", sysdigtest.ReasonFilter},
-		"policy capture": {sysdigtest.Options{}, func(s *sysdigtest.Server) { s.PolicyCapture(99004, time.Minute) },
-			captureBody, "errorMessage", sysdigtest.ReasonBusy},
+		"policy capture": {
+			sysdigtest.Options{},
+			func(s *sysdigtest.Server) { s.PolicyCapture(99004, time.Minute) },
+			captureBody, "errorMessage", sysdigtest.ReasonBusy,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
