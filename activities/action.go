@@ -1,9 +1,7 @@
 package activities
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,14 +50,7 @@ type ActionInput struct {
 // long for a float64.
 func (in *ActionInput) UnmarshalJSON(raw []byte) error {
 	type plain ActionInput
-	return exactly(raw, (*plain)(in))
-}
-
-// exactly decodes JSON with its numbers as they are written.
-func exactly(raw []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	return decoder.Decode(into)
+	return signals.DecodeExactly(raw, (*plain)(in))
 }
 
 // Execution is a response action that Sysdig completed. Its outputs stay with

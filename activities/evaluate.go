@@ -10,6 +10,7 @@ import (
 
 	"firebreak/internal/catalogue"
 	"firebreak/internal/incident"
+	"firebreak/signals"
 )
 
 // EvaluateInput are a route's expressions for the parameters of its action.
@@ -28,7 +29,7 @@ type Evaluation struct {
 // UnmarshalJSON leaves numbers as they are written, see [ActionInput].
 func (e *Evaluation) UnmarshalJSON(raw []byte) error {
 	type plain Evaluation
-	return exactly(raw, (*plain)(e))
+	return signals.DecodeExactly(raw, (*plain)(e))
 }
 
 // Evaluate evaluates expressions over an incident. It only computes.

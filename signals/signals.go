@@ -319,7 +319,7 @@ type Executed struct {
 // nanoseconds does not fit a float64.
 func (e *Executed) UnmarshalJSON(raw []byte) error {
 	type plain Executed
-	return exactly(raw, (*plain)(e))
+	return DecodeExactly(raw, (*plain)(e))
 }
 
 // RelatedEvent is an event of Sysdig's that may tell more of what happened.
@@ -351,11 +351,12 @@ type Request struct {
 // [Executed.UnmarshalJSON].
 func (r *Request) UnmarshalJSON(raw []byte) error {
 	type plain Request
-	return exactly(raw, (*plain)(r))
+	return DecodeExactly(raw, (*plain)(r))
 }
 
-// exactly decodes JSON with its numbers as they are written.
-func exactly(raw []byte, into any) error {
+// DecodeExactly decodes one JSON value and keeps its numbers as they are written: a
+// time in nanoseconds is too long for a float64.
+func DecodeExactly(raw []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	return decoder.Decode(into)

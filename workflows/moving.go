@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -193,9 +192,7 @@ func (r *response) carry() carried {
 func (r *response) resume() error {
 	var c carried
 	// Numbers among a request's parameters stay as they are written.
-	decoder := json.NewDecoder(bytes.NewReader(r.in.Carried))
-	decoder.UseNumber()
-	if err := decoder.Decode(&c); err != nil {
+	if err := signals.DecodeExactly(r.in.Carried, &c); err != nil {
 		return fmt.Errorf("decode what an earlier run carried: %w", err)
 	}
 	runID := r.page.RunID

@@ -6,12 +6,11 @@
 package hooks
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
 	"time"
 
 	"firebreak/internal/incident"
+	"firebreak/signals"
 )
 
 // Moment is when a hook is called.
@@ -51,9 +50,7 @@ type Event struct {
 // nanoseconds does not fit a float64.
 func (e *Event) UnmarshalJSON(raw []byte) error {
 	type plain Event
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	return decoder.Decode((*plain)(e))
+	return signals.DecodeExactly(raw, (*plain)(e))
 }
 
 // Secret is a value that is looked up each time it is needed, so that a token
