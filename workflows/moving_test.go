@@ -582,7 +582,9 @@ func TestWhatIsDoneHasTheSameNameInEveryRunOfAChain(t *testing.T) {
 	t.Parallel()
 	names := func(first, run string) []string {
 		b := newBench(t)
-		b.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&chained{first: first, run: run}}})
+		b.SetWorkerOptions(worker.Options{
+			DeadlockDetectionTimeout: patience, Interceptors: []interceptor.WorkerInterceptor{&chained{first: first, run: run}},
+		})
 		var all []string
 		b.capture = func(in activities.CaptureInput) (activities.Capture, error) {
 			all = append(all, in.Name)

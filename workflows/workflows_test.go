@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"firebreak/activities"
 	"firebreak/internal/approvals"
@@ -57,6 +58,10 @@ func newBench(t *testing.T) *bench {
 	return newBenchWith(t, client.MetricsNopHandler)
 }
 
+// patience is how long a workflow task may compute. A second, the default, is too
+// little on a busy machine for the largest incidents.
+const patience = time.Minute
+
 // newBenchWith is a bench that counts.
 func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	t.Helper()
@@ -65,6 +70,7 @@ func newBenchWith(t *testing.T, counts client.MetricsHandler) *bench {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 
 	b := &bench{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t}
+	b.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: patience})
 	b.enrich = func() (activities.Enrichment, error) {
 		return activities.Enrichment{
 			Host:   incident.Host{ID: "host-1", Name: "node-1", MAC: "aa:bb:cc:dd:ee:01", AgentID: "99001"},
