@@ -133,12 +133,7 @@ func newWorker(lc fx.Lifecycle, shutdown fx.Shutdowner, cfg *config.Config,
 ) *Worker {
 	w := New(c, cfg.Temporal.TaskQueue, cfg.Worker.ActivitiesPerMinute, version, acts, watch, telemetry.Fatal(shutdown, log))
 	// A server that comes up later is no crash loop.
-	start := func(ctx context.Context) error {
-		if err := temporal.Wait(ctx); err != nil {
-			return err
-		}
-		return w.Start(ctx)
-	}
+	start := func(ctx context.Context) error { return w.Start(ctx, temporal.Wait) }
 	lc.Append(fx.StartStopHook(start, func() {
 		ready.Drain()
 		w.Stop()

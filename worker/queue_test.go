@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"firebreak/activities"
 	"firebreak/internal/guard"
@@ -31,6 +34,8 @@ type frontend struct {
 	mu    sync.Mutex
 	polls map[string]bool
 	seen  chan string // a poll that was not seen before
+	// refusals are how many requests about the namespace are refused first.
+	refusals atomic.Int32
 }
 
 func (f *frontend) poll(ctx context.Context, name string) {
@@ -70,6 +75,9 @@ func (f *frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfo
 }
 
 func (f *frontend) DescribeNamespace(context.Context, *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	if f.refusals.Add(-1) >= 0 {
+		return nil, status.Error(codes.PermissionDenied, "not yet")
+	}
 	return &workflowservice.DescribeNamespaceResponse{}, nil
 }
 
@@ -84,19 +92,23 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		notifier *notify.Sender
 		version  worker.Version
+		refusals int32
 		want     []string
 	}{
-		"somebody is told": {sender, worker.Version{}, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
-		"nobody is told":   {nil, worker.Version{}, []string{"workflows of q", "activities of q"}},
+		"somebody is told": {sender, worker.Version{}, 0, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
+		"nobody is told":   {nil, worker.Version{}, 0, []string{"workflows of q", "activities of q"}},
+		"not at once":      {nil, worker.Version{}, 2, []string{"workflows of q", "activities of q"}},
 		"by a version": {
 			sender,
 			worker.Version{DeploymentName: "d", BuildID: "1"},
+			0,
 			[]string{"workflows of q as d:1", "activities of q as d:1", "activities of q-notifications as d:1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := &frontend{polls: map[string]bool{}, seen: make(chan string, 10)}
+			f.refusals.Store(c.refusals)
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			server := grpc.NewServer()
@@ -113,7 +125,7 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(temporal.Close)
 			w := worker.New(temporal, "q", 0, c.version, &activities.Activities{Notifier: c.notifier, Log: discard}, guard.NewWatch(temporal, "default", "q", discard), func(error) {})
-			require.NoError(t, w.Start(t.Context()))
+			require.NoError(t, w.Start(t.Context(), func(context.Context) error { return nil }))
 			var polls []string
 			for range c.want {
 				polls = append(polls, <-f.seen)

@@ -42,8 +42,9 @@ type Worker struct {
 	queue string
 	// version is the one of a Worker Deployment that it runs as.
 	version Version
-	// workers are the one of playbooks and activities and, where people are to be
-	// told, the one of notifications.
+	// build makes the workers: the one of playbooks and activities and, if there is a
+	// notifier, the one of notifications. The SDK's workers can be started once only.
+	build   func() []worker.Worker
 	workers []worker.Worker
 }
 
@@ -57,17 +58,19 @@ type Worker struct {
 func New(c client.Client, taskQueue string, perMinute int, version Version, acts *activities.Activities, watch *guard.Watch, failed func(error)) *Worker {
 	worker.SetStickyWorkflowCacheSize(cachedIncidents) // of the process, says the SDK
 	interceptors := []interceptor.WorkerInterceptor{&onlyPlaybooks{}, &reportRetries{temporal: c, log: acts.Log}}
-	playbooks := worker.New(c, taskQueue, worker.Options{
-		WorkerStopTimeout:            StopTimeout,
-		OnFatalError:                 failed,
-		TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
-		Interceptors:                 interceptors,
-		DeploymentOptions:            version.options(),
-	})
-	workflows.Register(playbooks, watch.Thawed)
-	playbooks.RegisterActivity(acts)
-	w := &Worker{guard: watch, log: acts.Log, queue: taskQueue, version: version, workers: []worker.Worker{playbooks}}
-	if acts.Notifier != nil {
+	build := func() []worker.Worker {
+		playbooks := worker.New(c, taskQueue, worker.Options{
+			WorkerStopTimeout:            StopTimeout,
+			OnFatalError:                 failed,
+			TaskQueueActivitiesPerSecond: float64(perMinute) / float64(time.Minute/time.Second),
+			Interceptors:                 interceptors,
+			DeploymentOptions:            version.options(),
+		})
+		workflows.Register(playbooks, watch.Thawed)
+		playbooks.RegisterActivity(acts)
+		if acts.Notifier == nil {
+			return []worker.Worker{playbooks}
+		}
 		notifications := worker.New(c, signals.NotificationQueue(taskQueue), worker.Options{
 			WorkerStopTimeout:                StopTimeout,
 			OnFatalError:                     failed,
@@ -77,26 +80,53 @@ func New(c client.Client, taskQueue string, perMinute int, version Version, acts
 			DeploymentOptions:                version.options(),
 		})
 		notifications.RegisterActivity(acts.Notify)
-		w.workers = append(w.workers, notifications)
+		return []worker.Worker{playbooks, notifications}
 	}
-	return w
+	return &Worker{guard: watch, log: acts.Log, queue: taskQueue, version: version, build: build}
 }
 
-// Start begins to poll.
-func (w *Worker) Start(ctx context.Context) error {
+// maxStarts is how often a worker is started before the process gives up: Temporal
+// may be gone again between the answer to wait and the SDK's first request.
+const maxStarts = 5
+
+// Start begins to poll. Before each attempt it waits until Temporal can be used.
+func (w *Worker) Start(ctx context.Context, wait func(context.Context) error) error {
+	if err := wait(ctx); err != nil {
+		return err
+	}
 	w.guard.Start(ctx)
-	for i, started := range w.workers {
-		if err := started.Start(); err != nil {
-			stop(w.workers[:i])
-			w.guard.Stop()
-			return fmt.Errorf("start worker: %w", err)
+	for attempt := 1; ; attempt++ {
+		err := w.poll()
+		if err == nil {
+			break
 		}
+		if attempt < maxStarts {
+			w.log.WarnContext(ctx, "The worker could not be started and is started again.", "error", err)
+			if err = wait(ctx); err == nil {
+				continue
+			}
+		}
+		w.guard.Stop()
+		return fmt.Errorf("start worker: %w", err)
 	}
 	of := []any{"queue", w.queue}
 	if w.version != (Version{}) {
 		of = append(of, "deployment", w.version.DeploymentName, "build_id", w.version.BuildID)
 	}
 	w.log.InfoContext(ctx, "The worker has started.", of...)
+	return nil
+}
+
+// poll starts new workers, all of them or none.
+func (w *Worker) poll() error {
+	workers := w.build()
+	for i, started := range workers {
+		if err := started.Start(); err != nil {
+			stop(workers[:i])
+			return err
+		}
+	}
+	w.workers = workers
 	return nil
 }
 
