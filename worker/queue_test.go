@@ -85,7 +85,7 @@ func (f *frontend) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*
 	return &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}, nil
 }
 
-func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
+func TestNotificationsHaveTheirOwnQueue(t *testing.T) {
 	t.Parallel()
 	sender, err := notify.New(notify.Config{URLs: []notify.URL{{Name: "notify.urls[0]", Value: "generic+https://hooks.example.com/"}}})
 	require.NoError(t, err)
@@ -95,9 +95,9 @@ func TestNotificationsHaveAQueueOfTheirOwnIfSomebodyIsTold(t *testing.T) {
 		refusals int32
 		want     []string
 	}{
-		"somebody is told": {sender, worker.Version{}, 0, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
-		"nobody is told":   {nil, worker.Version{}, 0, []string{"workflows of q", "activities of q"}},
-		"not at once":      {nil, worker.Version{}, 2, []string{"workflows of q", "activities of q"}},
+		"with a notifier":  {sender, worker.Version{}, 0, []string{"workflows of q", "activities of q", "activities of q-notifications"}},
+		"without one":      {nil, worker.Version{}, 0, []string{"workflows of q", "activities of q"}},
+		"refused at first": {nil, worker.Version{}, 2, []string{"workflows of q", "activities of q"}},
 		"by a version": {
 			sender,
 			worker.Version{DeploymentName: "d", BuildID: "1"},
