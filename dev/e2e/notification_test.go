@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -65,7 +66,7 @@ func TestTheNextWorkerNotifiesOnlyWhoWasNotNotified(t *testing.T) {
 		require.NoError(t, err)
 		w := worker.New(shared.Client, taskQueue, 0, worker.Version{}, &activities.Activities{Notifier: sender, Log: discard},
 			guard.NewWatch(shared.Client, "default", taskQueue, discard), func(error) {})
-		require.NoError(t, w.Start(t.Context()))
+		require.NoError(t, w.Start(t.Context(), func(context.Context) error { return nil }))
 		return w
 	}
 	playbooks := sdkworker.New(shared.Client, taskQueue+"-test", sdkworker.Options{})
