@@ -123,3 +123,24 @@ func TestUnknownHostNameIsAskedFor(t *testing.T) {
 	i.approve()
 	i.contained()
 }
+
+// A SIEM writes null as a text. No container has that name: nothing is done before an
+// analyst names the container.
+func TestContainerCalledNullIsAskedFor(t *testing.T) {
+	t.Parallel()
+	f := install(t, shared, twoRoutes, sysdigtest.Options{})
+	f.worker()
+	e := newEvent(t, f.host, minerRule)
+	e["containerId"] = "null"
+	e["content"].(map[string]any)["fields"].(map[string]any)["container.id"] = "null"
+	i := f.open(e)
+	i.awaitState(signals.NeedsFields)
+	page := i.show()
+	require.Equal(t, "container.id", page.Pending.Parameters["missing"])
+	require.NotContains(t, page.WorkflowID, "null")
+	require.False(t, strings.HasSuffix(page.WorkflowID, ":host"), page.WorkflowID)
+	require.Empty(t, f.sysdig.Ledger())
+	i.amend("container.id", f.host.Containers[0])
+	require.Equal(t, signals.Contained, i.page().Outcome)
+	require.Equal(t, 1, f.sysdig.Ledger().Killed(f.host.Containers[0]))
+}
