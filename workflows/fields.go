@@ -26,8 +26,10 @@ func (r *response) require(ctx workflow.Context, fields []string) verdict {
 		}
 	case here:
 		// It need not be this time that the earlier run asked: see prepare.
-		if r.needed == nil { // as earlier versions carried it
-			r.needed = fields
+		// An empty list is not carried; it must not be nil here, which means that
+		// nothing is asked for.
+		if r.needed == nil {
+			r.needed = append([]string{}, fields...)
 		}
 	}
 	for {
